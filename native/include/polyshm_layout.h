@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The structs that live in shared memory, as native/LAYOUT.md defines them. This header knows
+ * bytes and offsets only; it is the one place in C that does. Programs include polyshm.h instead.
+ */
+#ifndef POLYSHM_LAYOUT_H
+#define POLYSHM_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define PSHM__ASSERT(condition, text) static_assert(condition, text)
+#else
+#define PSHM__ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
+#define PSHM_LAYOUT_MAJOR 1
+#define PSHM_LAYOUT_MINOR 0
+
+#define PSHM_MAGIC 0x314d4853594c4f50u /* "POLYSHM1" read as a little-endian 64-bit word */
+#define PSHM_READY 0x21594452u         /* "RDY!"; zero while the creator is at work */
+
+#define PSHM_ALIGN 64u             /* of every object and of its payload: one cache line */
+#define PSHM_NAME_BYTES 96u        /* an object's name with its terminating NUL */
+#define PSHM_THREAD_NAME_BYTES 24u /* a thread's name with its terminating NUL */
+#define PSHM_COMMAND_BYTES 40u     /* a process's command with its terminating NUL */
+#define PSHM_MUTEX_BYTES 64u       /* room for the platform's mutex; the largest known is 48 */
+#define PSHM_PARTICIPANTS 128u     /* slots of the participants table */
+
+/* Offset 0. Written once by the creator, never again; checksum covers all of it but ready. */
+typedef struct pshm__header {
+    uint64_t magic;
+    uint32_t ready; /* published last, with release order */
+    uint16_t layout_major;
+    uint16_t layout_minor;
+    uint8_t byte_order;     /* 1 little endian, 2 big endian */
+    uint8_t word_bytes;     /* sizeof(void *) */
+    uint8_t libc;           /* 1 glibc, 2 musl, 3 Windows */
+    uint8_t architecture;   /* 1 x86-64, 2 AArch64 */
+    uint32_t mutex_bytes;   /* sizeof(pthread_mutex_t) */
+    uint64_t pid_namespace; /* inode of the PID namespace */
+    uint64_t total_bytes;   /* size of the file */
+    uint64_t heap_offset;   /* where objects begin */
+    uint32_t participant_offset;
+    uint32_t participant_capacity;
+    uint8_t id[16];       /* random: tells this segment from another of the same name */
+    uint32_t lifetime;    /* PSHM_PERSISTENT or PSHM_LAST_OUT */
+    uint32_t permissions; /* the mode bits it was created with */
+    int64_t created_ns;   /* wall clock, nanoseconds since 1970 */
+    uint32_t creator_pid;
+    uint32_t reserved[7]; /* zero */
+    uint64_t checksum;    /* FNV-1a 64 of the bytes before it, ready taken as zero */
+} pshm__header;
+
+/* Offset 128. The only bytes of the head that change while the segment is in use. */
+typedef struct pshm__directory {
+    uint64_t heap_used;              /* atomic; bytes of the heap that hold published objects */
+    uint64_t reserved[7];            /* zero */
+    uint8_t mutex[PSHM_MUTEX_BYTES]; /* held to add an object */
+} pshm__directory;
+
+/* Offset 256, one for each slot. Display only: a slot is alive while its file lock is held. */
+typedef struct pshm__participant {
+    uint32_t pid;        /* zero while the slot is free */
+    uint32_t reserved;   /* zero */
+    uint64_t start_time; /* clock ticks after boot, as proc(5) gives them */
+    int64_t since_ns;    /* attached at: wall clock, nanoseconds since 1970 */
+    char command[PSHM_COMMAND_BYTES];
+} pshm__participant;
+
+/* Who holds, or held, a lock. PID and TID come again; with the start time they do not. */
+typedef struct pshm__holder {
+    uint64_t thread;     /* atomic; pid << 32 | tid, zero for nobody */
+    uint64_t start_time; /* of the process, as in its participant's slot */
+    int64_t since_ns;    /* taken at: wall clock, nanoseconds since 1970 */
+    char name[PSHM_THREAD_NAME_BYTES];
+} pshm__holder;
+
+typedef struct pshm__lock {
+    uint8_t mutex[PSHM_MUTEX_BYTES];
+    pshm__holder holder;
+    pshm__holder dead;  /* the last holder that died */
+    uint32_t depth;     /* how often the holder has taken it */
+    uint32_t abandoned; /* 1 from an owner's death until the repair has ended */
+    uint64_t deaths;
+    uint64_t contentions; /* atomic; acquisitions that had to wait */
+    uint64_t reserved;    /* zero */
+} pshm__lock;
+
+/* An object of the heap: this head, then the payload, the whole a multiple of PSHM_ALIGN. */
+typedef struct pshm__object {
+    uint32_t kind;     /* pshm_kind */
+    uint32_t type;     /* pshm_type, zero for a lock */
+    uint64_t length;   /* elements of the payload */
+    uint64_t bytes;    /* of head and payload, rounded up */
+    uint64_t reserved; /* zero */
+    char name[PSHM_NAME_BYTES];
+    pshm__lock lock;
+} pshm__object;
+
+#define PSHM_DIRECTORY_OFFSET sizeof(pshm__header)
+#define PSHM_PARTICIPANT_OFFSET (PSHM_DIRECTORY_OFFSET + sizeof(pshm__directory))
+#define PSHM_HEAP_OFFSET (PSHM_PARTICIPANT_OFFSET + PSHM_PARTICIPANTS * sizeof(pshm__participant))
+
+PSHM__ASSERT(sizeof(pshm__header) == 128, "LAYOUT.md: header");
+PSHM__ASSERT(offsetof(pshm__header, ready) == 8, "LAYOUT.md: header");
+PSHM__ASSERT(offsetof(pshm__header, byte_order) == 16, "LAYOUT.md: header");
+PSHM__ASSERT(offsetof(pshm__header, total_bytes) == 32, "LAYOUT.md: header");
+PSHM__ASSERT(offsetof(pshm__header, id) == 56, "LAYOUT.md: header");
+PSHM__ASSERT(offsetof(pshm__header, created_ns) == 80, "LAYOUT.md: header");
+PSHM__ASSERT(offsetof(pshm__header, checksum) == 120, "LAYOUT.md: header");
+PSHM__ASSERT(sizeof(pshm__directory) == 128, "LAYOUT.md: directory");
+PSHM__ASSERT(offsetof(pshm__directory, mutex) == 64, "LAYOUT.md: directory");
+PSHM__ASSERT(sizeof(pshm__participant) == 64, "LAYOUT.md: participants");
+PSHM__ASSERT(offsetof(pshm__participant, command) == 24, "LAYOUT.md: participants");
+PSHM__ASSERT(sizeof(pshm__holder) == 48, "LAYOUT.md: lock");
+PSHM__ASSERT(sizeof(pshm__lock) == 192, "LAYOUT.md: lock");
+PSHM__ASSERT(offsetof(pshm__lock, depth) == 160, "LAYOUT.md: lock");
+PSHM__ASSERT(offsetof(pshm__object, name) == 32, "LAYOUT.md: object");
+PSHM__ASSERT(offsetof(pshm__object, lock) == 128, "LAYOUT.md: object");
+PSHM__ASSERT(sizeof(pshm__object) == 320, "LAYOUT.md: object");
+PSHM__ASSERT(PSHM_HEAP_OFFSET % PSHM_ALIGN == 0, "LAYOUT.md: heap");
+
+#endif

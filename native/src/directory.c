@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Objects by name: arrays, values and locks, one after the other in the heap. An object is made
+ * behind the last one and published by a single release store of heap_used, so a creator that is
+ * killed leaves nothing half-made in sight, and its mutex may be taken over as it is.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const uint8_t element_bytes[] = {0, 1, 1, 2, 2, 4, 8, 4, 8}; /* by pshm_type */
+static const char *const type_names[] = {"none",  "boolean", "int8",    "int16",  "char16",
+                                         "int32", "int64",   "float32", "float64"};
+static const char *const kind_names[] = {"none", "array", "value", "lock"};
+
+int64_t pshm_object_bytes(int kind, int type, int64_t length) {
+    if (kind == PSHM_LOCK)
+        return sizeof(pshm__object);
+    if (kind != PSHM_ARRAY && kind != PSHM_VALUE)
+        return pshm__fail(PSHM_EINVAL, "object: kind=%d; take 1 to 3", kind);
+    if (type < PSHM_BOOLEAN || type > PSHM_FLOAT64)
+        return pshm__fail(PSHM_EINVAL, "object: type=%d; take 1 to 8", type);
+    if (kind == PSHM_VALUE)
+        length = 1;
+    const int64_t most = (INT64_MAX - (int64_t)sizeof(pshm__object) - PSHM_ALIGN) /
+                         element_bytes[type];
+    if (length < 1 || length > most)
+        return pshm__fail(PSHM_EINVAL, "object: length=%" PRId64 "; take 1 to %" PRId64, length,
+                          most);
+    int64_t bytes = (int64_t)sizeof(pshm__object) + length * element_bytes[type];
+    return (bytes + PSHM_ALIGN - 1) / PSHM_ALIGN * PSHM_ALIGN;
+}
+
+int pshm__directory_init(pshm__directory *directory) {
+    return pshm__os_mutex_init(directory->mutex);
+}
+
+static pshm__directory *directory_of(const pshm_segment *segment) {
+    return (pshm__directory *)(void *)(segment->base + PSHM_DIRECTORY_OFFSET);
+}
+
+static _Atomic uint64_t *heap_used(const pshm_segment *segment) {
+    return (_Atomic uint64_t *)&directory_of(segment)->heap_used;
+}
+
+static pshm__object *object_at(const pshm_segment *segment, uint64_t offset) {
+    return (pshm__object *)(void *)(segment->base + segment->heap_offset + offset);
+}
+
+/* A peer may rewrite an object's head while it is being read: each field is read once. */
+static uint64_t read_once_64(const uint64_t *field) { return *(const volatile uint64_t *)field; }
+static uint32_t read_once_32(const uint32_t *field) { return *(const volatile uint32_t *)field; }
+
+int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *out) {
+    uint64_t used = atomic_load_explicit(heap_used(segment), memory_order_acquire);
+    uint64_t offset = *cursor;
+    if (offset == used)
+        return 0;
+    if (used <= segment->heap_bytes && used % PSHM_ALIGN == 0 && offset % PSHM_ALIGN == 0 &&
+        offset < used && used - offset >= sizeof(pshm__object)) {
+        pshm__object *object = object_at(segment, offset);
+        pshm__entry entry = {.offset = offset,
+                             .bytes = read_once_64(&object->bytes),
+                             .length = read_once_64(&object->length),
+                             .kind = read_once_32(&object->kind),
+                             .type = read_once_32(&object->type),
+                             .object = object};
+        if (entry.kind <= PSHM_LOCK && entry.type <= PSHM_FLOAT64 && entry.bytes <= used - offset &&
+            entry.length <= INT64_MAX && (entry.kind == PSHM_ARRAY || entry.length <= 1) &&
+            (int64_t)entry.bytes ==
+                pshm_object_bytes((int)entry.kind, (int)entry.type, (int64_t)entry.length)) {
+            *out = entry;
+            *cursor = offset + entry.bytes;
+            return 1;
+        }
+    }
+    return pshm__fail(PSHM_ELAYOUT,
+                      "segment=%s: its directory is damaged at offset=%" PRIu64
+                      "; unlink it and create it anew",
+                      segment->name, segment->heap_offset + offset);
+}
+
+/* 1 and the entry of that name, 0 if there is none, or PSHM_ELAYOUT. */
+static int find(pshm_segment *segment, const char *name, pshm__entry *out) {
+    uint64_t cursor = 0;
+    int found;
+    while ((found = pshm__directory_next(segment, &cursor, out)) == 1) {
+        if (strncmp(out->object->name, name, PSHM_NAME_BYTES) == 0)
+            break;
+    }
+    return found;
+}
+
+/* Make the object that `wanted` describes; the directory's mutex is held. */
+static int add(pshm_segment *segment, const char *name, pshm__entry *wanted) {
+    uint64_t used = atomic_load_explicit(heap_used(segment), memory_order_relaxed);
+    if (used > segment->heap_bytes || wanted->bytes > segment->heap_bytes - used) {
+        return pshm__fail(PSHM_ENOSPACE,
+                          "the segment is full: need=%" PRIu64 " bytes, free=%" PRIu64
+                          " bytes; create it larger",
+                          wanted->bytes, segment->heap_bytes - used);
+    }
+    pshm__object *object = object_at(segment, used);
+    memset(object, 0, sizeof(*object)); /* one that was killed here may have begun */
+    object->kind = wanted->kind;
+    object->type = wanted->type;
+    object->length = wanted->length;
+    object->bytes = wanted->bytes;
+    strncpy(object->name, name, PSHM_NAME_MAX);
+    int code = pshm__os_mutex_init(object->lock.mutex);
+    if (code != 0)
+        return code;
+    wanted->offset = used;
+    wanted->object = object;
+    atomic_store_explicit(heap_used(segment), used + wanted->bytes, memory_order_release);
+    return 0;
+}
+
+static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *wanted) {
+    pshm__entry entry;
+    int code = find(segment, name, &entry);
+    if (code == 0) {
+        code = pshm__os_mutex_lock(directory_of(segment)->mutex, -1);
+        if (code == PSHM_EOWNERDIED) {
+            pshm__os_mutex_make_consistent(directory_of(segment)->mutex);
+            code = 0;
+        }
+        if (code != 0)
+            return code;
+        code = find(segment, name, &entry);
+        if (code == 0)
+            code = add(segment, name, wanted);
+        pshm__os_mutex_unlock(directory_of(segment)->mutex);
+    }
+    if (code != 1)
+        return code;
+    if (entry.kind != wanted->kind || entry.type != wanted->type ||
+        entry.length != wanted->length) {
+        return pshm__fail(PSHM_ETYPE,
+                          "it exists as %s of %s, length=%" PRIu64
+                          ", and was asked for as %s of %s, length=%" PRIu64
+                          "; ask for what it is, or take another name",
+                          kind_names[entry.kind], type_names[entry.type], entry.length,
+                          kind_names[wanted->kind], type_names[wanted->type], wanted->length);
+    }
+    *wanted = entry;
+    return 0;
+}
+
+/* The handle of an object, made when it is first asked for. */
+static int handle_of(pshm_segment *segment, const pshm__entry *entry, pshm__handle **out) {
+    pshm__guard_lock(&segment->guard);
+    pshm__handle *handle = segment->handles;
+    while (handle != NULL && handle->offset != entry->offset)
+        handle = handle->next;
+    if (handle == NULL && (handle = calloc(1, sizeof(*handle))) != NULL) {
+        handle->offset = entry->offset;
+        handle->value.cell.lock.segment = segment;
+        handle->value.cell.lock.shared = &entry->object->lock;
+        handle->value.cell.data = entry->object + 1;
+        handle->value.cell.length = (int64_t)entry->length;
+        handle->next = segment->handles;
+        segment->handles = handle;
+    }
+    pshm__guard_unlock(&segment->guard);
+    *out = handle;
+    return handle == NULL ? pshm__fail(PSHM_ENOMEM, "out of memory") : 0;
+}
+
+static int open_object(const char *operation, pshm_segment *segment, const char *name, int kind,
+                       int type, int64_t length, pshm__handle **out) {
+    int code = pshm__name_check(operation, name);
+    if (code != 0)
+        return code;
+    if (atomic_load(&segment->state) != PSHM__OPEN)
+        return pshm__fail(PSHM_ECLOSED, "%s: name=%s: segment=%s is closed", operation, name,
+                          segment->name);
+    int64_t bytes = pshm_object_bytes(kind, type, length);
+    if (bytes < 0)
+        return pshm__while((int)bytes, "%s: name=%s", operation, name);
+    pshm__entry entry = {.bytes = (uint64_t)bytes,
+                         .length = (uint64_t)length,
+                         .kind = (uint32_t)kind,
+                         .type = (uint32_t)type};
+    code = get_or_add(segment, name, &entry);
+    if (code == 0)
+        code = handle_of(segment, &entry, out);
+    return code == 0
+               ? 0
+               : pshm__while(code, "%s: segment=%s, name=%s", operation, segment->name, name);
+}
+
+int pshm_array_open(pshm_segment *segment, const char *name, int type, int64_t length,
+                    pshm_array **out) {
+    pshm__handle *handle = NULL;
+    int code = open_object("array", segment, name, PSHM_ARRAY, type, length, &handle);
+    *out = handle == NULL ? NULL : &handle->value.cell;
+    return code;
+}
+
+void *pshm_array_data(const pshm_array *array) { return array->data; }
+int64_t pshm_array_length(const pshm_array *array) { return array->length; }
+pshm_lock *pshm_array_lock(pshm_array *array) { return &array->lock; }
+
+int pshm_value_open(pshm_segment *segment, const char *name, int type, pshm_value **out) {
+    pshm__handle *handle = NULL;
+    int code = open_object("value", segment, name, PSHM_VALUE, type, 1, &handle);
+    *out = handle == NULL ? NULL : &handle->value;
+    return code;
+}
+
+void *pshm_value_data(const pshm_value *value) { return value->cell.data; }
+pshm_lock *pshm_value_lock(pshm_value *value) { return &value->cell.lock; }
+
+int pshm_lock_open(pshm_segment *segment, const char *name, pshm_lock **out) {
+    pshm__handle *handle = NULL;
+    int code = open_object("lock", segment, name, PSHM_LOCK, 0, 0, &handle);
+    *out = handle == NULL ? NULL : &handle->value.cell.lock;
+    return code;
+}
+
+int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor, pshm_object_info *out) {
+    if (atomic_load(&segment->state) != PSHM__OPEN)
+        return pshm__fail(PSHM_ECLOSED, "objects: segment=%s is closed", segment->name);
+    pshm__entry entry;
+    int code = pshm__directory_next(segment, cursor, &entry);
+    if (code != 1)
+        return code;
+    memcpy(out->name, entry.object->name, sizeof(out->name));
+    out->name[sizeof(out->name) - 1] = '\0';
+    out->kind = (int32_t)entry.kind;
+    out->type = (int32_t)entry.type;
+    out->length = entry.length;
+    out->bytes = entry.bytes;
+    return 1;
+}
+
+int64_t pshm_segment_free_bytes(const pshm_segment *segment) {
+    uint64_t used = atomic_load_explicit(heap_used(segment), memory_order_relaxed);
+    return used > segment->heap_bytes ? 0 : (int64_t)(segment->heap_bytes - used);
+}

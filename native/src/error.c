@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names and texts of the error codes, and the calling thread's last failure in detail.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+static _Thread_local char detail[640];
+
+static const struct {
+    int code;
+    const char *name;
+    const char *text;
+} errors[] = {
+#define ROW(name, number, text) {number, #name, text},
+    PSHM_ERRORS(ROW)
+#undef ROW
+};
+
+static const size_t error_count = sizeof(errors) / sizeof(errors[0]);
+
+const char *pshm_error_name(int code) {
+    for (size_t i = 0; i < error_count; i++) {
+        if (errors[i].code == code)
+            return errors[i].name;
+    }
+    return "PSHM_EUNKNOWN";
+}
+
+const char *pshm_error_text(int code) {
+    for (size_t i = 0; i < error_count; i++) {
+        if (errors[i].code == code)
+            return errors[i].text;
+    }
+    return code >= 0 ? "success" : "not a code of this library";
+}
+
+const char *pshm_error_detail(void) { return detail; }
+
+int pshm__fail(int code, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+int pshm__while(int code, const char *format, ...) {
+    char reason[sizeof(detail)];
+    memcpy(reason, detail, sizeof(detail));
+    va_list arguments;
+    va_start(arguments, format);
+    int used = vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+    if (used >= 0 && (size_t)used < sizeof(detail)) {
+        size_t room = sizeof(detail) - (size_t)used;
+        if (snprintf(detail + used, room, ": %s", reason) < 0)
+            detail[used] = '\0';
+    }
+    return code;
+}

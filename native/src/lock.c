@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Locks: a robust mutex, the identity of its holder, and the abandoned flag.
+ *
+ * Why a death is never missed and never made up. The kernel tells the next taker of the mutex that
+ * its owner died. Between taking the mutex and storing its identity, and between clearing its
+ * identity and giving the mutex back, an owner is not in the section that the lock guards: one that
+ * died there has torn nothing, and the mutex is taken over in silence. Anyone else's identity stands
+ * in the lock, so the taker moves it to `dead`, sets `abandoned`, and only then makes the mutex
+ * consistent. A taker that is killed in the midst of that leaves the identity, and the next begins
+ * again, or has cleared it, and then `abandoned` is set. `abandoned` is cleared only by
+ * pshm_lock_mark_good. Left open: a taker killed between counting a death and clearing the identity
+ * has that death counted twice in `deaths`.
+ */
+#include <string.h>
+
+#include "internal.h"
+
+enum { NEEDS_GOOD, NEEDS_ABANDONED };
+
+/* Linux tells of a thread's death for 2048 of the robust mutexes that it holds (ROBUST_LIST_LIMIT).
+ * Other libraries of the process may hold some as well. */
+enum { HELD_MAX = 2000 };
+
+/* A holder is written by the lock's owner and read by anyone at any time, so word by word and
+ * atomically; its first word, the thread, is what makes the rest valid. */
+enum { HOLDER_WORDS = sizeof(pshm__holder) / sizeof(uint64_t) };
+
+static void store_word(void *to, uint64_t value, memory_order order) {
+    atomic_store_explicit((_Atomic uint64_t *)to, value, order);
+}
+
+static uint64_t load_word(const void *from, memory_order order) {
+    return atomic_load_explicit((const _Atomic uint64_t *)from, order);
+}
+
+static void store_holder(pshm__holder *shared, const pshm__holder *holder) {
+    const uint64_t *words = (const uint64_t *)(const void *)holder;
+    for (int i = 1; i < HOLDER_WORDS; i++)
+        store_word((uint64_t *)(void *)shared + i, words[i], memory_order_relaxed);
+    store_word(shared, words[0], memory_order_release);
+}
+
+static void load_holder(const pshm__holder *shared, pshm__holder *out) {
+    uint64_t *words = (uint64_t *)(void *)out;
+    words[0] = load_word(shared, memory_order_acquire);
+    for (int i = 1; i < HOLDER_WORDS; i++)
+        words[i] = load_word((const uint64_t *)(const void *)shared + i, memory_order_relaxed);
+}
+
+/* Not by the recorded holder: a new thread may have the number of one that died with the lock. */
+static bool holds(const pshm__holder *self, const pshm__lock *shared) {
+    return self != NULL && pshm__os_mutex_is_mine(shared->mutex, (uint32_t)self->thread);
+}
+
+static _Atomic uint32_t *abandoned(const pshm__lock *shared) {
+    return (_Atomic uint32_t *)&shared->abandoned;
+}
+
+/* A signal may end the process at any instruction: what the caller stores comes after this. */
+static void set_holder(pshm__lock *shared, pshm__holder *self) {
+    self->since_ns = pshm__os_wall_clock_coarse_ns();
+    shared->depth = 1;
+    store_holder(&shared->holder, self);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* And what it has stored, before this. */
+static void clear_holder(pshm__lock *shared) {
+    atomic_signal_fence(memory_order_seq_cst);
+    store_word(&shared->holder.thread, 0, memory_order_release);
+}
+
+static void record_death(pshm__lock *shared) {
+    pshm__holder dead;
+    load_holder(&shared->holder, &dead);
+    if (dead.thread == 0)
+        return;
+    store_holder(&shared->dead, &dead);
+    atomic_store_explicit(abandoned(shared), 1, memory_order_relaxed);
+    store_word(&shared->deaths, shared->deaths + 1, memory_order_relaxed);
+    clear_holder(shared);
+}
+
+bool pshm__lock_is_held_here(pshm__lock *lock) {
+    pshm__holder holder;
+    load_holder(&lock->holder, &holder);
+    if (holder.thread >> 32 != pshm__os_pid() ||
+        holder.start_time != pshm__process_start_time())
+        return false;
+    /* By a thread that has died, perhaps. */
+    int code = pshm__os_mutex_try(lock->mutex);
+    if (code == PSHM_EOWNERDIED) {
+        record_death(lock);
+        pshm__os_mutex_make_consistent(lock->mutex);
+    }
+    if (code != 0 && code != PSHM_EOWNERDIED)
+        return true;
+    bool held = load_word(&lock->holder.thread, memory_order_relaxed) != 0; /* by the caller */
+    pshm__os_mutex_unlock(lock->mutex);
+    return held;
+}
+
+static int closed(const pshm_lock *lock) {
+    return pshm__fail(PSHM_ECLOSED, "lock: segment=%s is closed", lock->segment->name);
+}
+
+static int owner_died(const pshm__lock *shared) {
+    return pshm__fail(PSHM_EOWNERDIED,
+                      "lock: its holder pid=%u, thread=%.*s died holding it; repair what it guards "
+                      "(repair, or pshm_lock_acquire_abandoned) before anyone can take it",
+                      (unsigned)(shared->dead.thread >> 32), PSHM_THREAD_NAME_BYTES,
+                      shared->dead.name);
+}
+
+/* The mutex has been taken, with `code` 0 or PSHM_EOWNERDIED: becomes the caller's, or goes back. */
+static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs) {
+    pshm__lock *shared = lock->shared;
+    bool again = false;
+    if (code == PSHM_EOWNERDIED) {
+        record_death(shared);
+        pshm__os_mutex_make_consistent(shared->mutex);
+    } else {
+        again = load_word(&shared->holder.thread, memory_order_relaxed) == self->thread;
+    }
+    bool good = atomic_load_explicit(abandoned(shared), memory_order_relaxed) == 0;
+    if (needs == NEEDS_GOOD ? !good && !again : good) {
+        code = good ? PSHM_EGOOD : owner_died(shared);
+        pshm__os_mutex_unlock(shared->mutex);
+        return code;
+    }
+    if (again) {
+        shared->depth++;
+        return 0;
+    }
+    if (pshm__locks_held >= HELD_MAX) {
+        pshm__os_mutex_unlock(shared->mutex);
+        return pshm__fail(PSHM_EDEPTH,
+                          "lock: the thread holds %d others, and the system tells of its death for "
+                          "no more; release some",
+                          HELD_MAX);
+    }
+    set_holder(shared, self);
+    pshm__os_light_barrier(); /* pairs with the heavy one of pshm_segment_close */
+    if (atomic_load_explicit(&lock->segment->state, memory_order_relaxed) == PSHM__OPEN) {
+        pshm__locks_held++;
+        return 0;
+    }
+    clear_holder(shared);
+    pshm__os_mutex_unlock(shared->mutex);
+    return closed(lock);
+}
+
+static int acquire_at_once(pshm_lock *lock, pshm__holder *self, int needs) {
+    int code = pshm__os_mutex_try(lock->shared->mutex);
+    return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs) : code;
+}
+
+/* A close that finds one of our locks held takes itself back: wait for how it ends. */
+static bool is_open_after_all(pshm_segment *segment) {
+    if (atomic_load(&segment->state) == PSHM__CLOSED)
+        return false;
+    pshm__guard_lock(&segment->guard);
+    bool open = atomic_load(&segment->state) == PSHM__OPEN;
+    pshm__guard_unlock(&segment->guard);
+    return open;
+}
+
+/* Below zero `timeout_ns` is without an end. */
+static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs) {
+    pshm__holder *self = pshm__thread_self();
+    if (self == NULL)
+        return PSHM_EUNNAMED;
+    int code = acquire_at_once(lock, self, needs);
+    if (code == 0)
+        return 0;
+    pshm_segment *segment = lock->segment;
+    if (atomic_load(&segment->state) == PSHM__CLOSED)
+        return closed(lock); /* whoever may hold it */
+    if (code != PSHM_ECLOSED && (code != PSHM_EBUSY || timeout_ns == 0))
+        return code;
+
+    pshm_segment_pin(segment); /* the mapping stays beyond a close that comes while we wait */
+    if (code == PSHM_EBUSY)
+        atomic_fetch_add_explicit((_Atomic uint64_t *)&lock->shared->contentions, 1,
+                                  memory_order_relaxed);
+    while (code == PSHM_EBUSY || (code == PSHM_ECLOSED && is_open_after_all(segment))) {
+        code = pshm__os_mutex_lock(lock->shared->mutex, timeout_ns);
+        if (code == 0 || code == PSHM_EOWNERDIED)
+            code = enter(lock, self, code, needs);
+    }
+    pshm_segment_unpin(segment);
+    return code;
+}
+
+int pshm_lock_acquire(pshm_lock *lock) { return acquire(lock, -1, NEEDS_GOOD); }
+
+int pshm_lock_try_acquire(pshm_lock *lock) {
+    int code = acquire(lock, 0, NEEDS_GOOD);
+    return code == PSHM_ETIMEDOUT ? PSHM_EBUSY : code;
+}
+
+int pshm_lock_timed_acquire(pshm_lock *lock, int64_t timeout_ns) {
+    int code = acquire(lock, timeout_ns < 0 ? 0 : timeout_ns, NEEDS_GOOD);
+    return code == PSHM_EBUSY ? PSHM_ETIMEDOUT : code;
+}
+
+int pshm_lock_acquire_abandoned(pshm_lock *lock) { return acquire(lock, -1, NEEDS_ABANDONED); }
+
+static int not_owner(const pshm_lock *lock, const char *operation) {
+    if (atomic_load(&lock->segment->state) == PSHM__CLOSED)
+        return closed(lock);
+    return pshm__fail(PSHM_ENOTOWNER,
+                      "%s: the calling thread does not hold the lock; only the thread that took it "
+                      "can do this",
+                      operation);
+}
+
+int pshm_lock_release(pshm_lock *lock) {
+    pshm__lock *shared = lock->shared;
+    const pshm__holder *self = pshm__thread_self();
+    if (!holds(self, shared))
+        return not_owner(lock, "release");
+    if (--shared->depth == 0) {
+        clear_holder(shared);
+        pshm__locks_held--;
+    }
+    return pshm__os_mutex_unlock(shared->mutex);
+}
+
+int pshm_lock_mark_good(pshm_lock *lock) {
+    const pshm__holder *self = pshm__thread_self();
+    if (!holds(self, lock->shared))
+        return not_owner(lock, "mark_good");
+    atomic_signal_fence(memory_order_seq_cst); /* after all that the repair has stored */
+    atomic_store_explicit(abandoned(lock->shared), 0, memory_order_release);
+    return 0;
+}
+
+int pshm_lock_depth(const pshm_lock *lock) {
+    const pshm__holder *self = pshm__thread_self();
+    return holds(self, lock->shared) ? (int)lock->shared->depth : 0;
+}
+
+static void show(const pshm__holder *shared, pshm_holder *out) {
+    pshm__holder holder;
+    load_holder(shared, &holder);
+    memset(out, 0, sizeof(*out));
+    if (holder.thread == 0)
+        return;
+    out->pid = (int32_t)(holder.thread >> 32);
+    out->tid = (int32_t)(holder.thread & UINT32_MAX);
+    out->start_time = holder.start_time;
+    out->since_ns = holder.since_ns;
+    memcpy(out->thread_name, holder.name, sizeof(out->thread_name));
+    out->thread_name[sizeof(out->thread_name) - 1] = '\0';
+}
+
+int pshm_lock_inspect(pshm_lock *lock, pshm_lock_info *out) {
+    if (atomic_load(&lock->segment->state) != PSHM__OPEN)
+        return closed(lock);
+    const pshm__lock *shared = lock->shared;
+    show(&shared->holder, &out->holder);
+    show(&shared->dead, &out->dead);
+    out->deaths = load_word(&shared->deaths, memory_order_relaxed);
+    out->contentions = load_word(&shared->contentions, memory_order_relaxed);
+    out->abandoned = (int32_t)atomic_load_explicit(abandoned(shared), memory_order_relaxed);
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a segment or an object may be called: what every platform can keep as a file's name.
+ */
+#include <string.h>
+
+#include "internal.h"
+
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+int pshm__name_check(const char *operation, const char *name) {
+    size_t length = 0;
+    while (name != NULL && length < PSHM_NAME_BYTES && name[length] != '\0')
+        length++;
+    if (length >= 1 && length <= PSHM_NAME_MAX && name[0] != '.' && strspn(name, LETTERS) == length)
+        return 0;
+    return pshm__fail(PSHM_ENAME,
+                      "%s: name=\"%.*s%s\" is not a name; take 1 to %d characters out of A-Z a-z "
+                      "0-9 . _ -, the first not a dot",
+                      operation, (int)length, name == NULL ? "" : name,
+                      length > PSHM_NAME_MAX ? "..." : "", PSHM_NAME_MAX);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the library asks of an operating system, and all that it asks: each platform's folder
+ * defines these functions in files of the same names. Only the library includes this.
+ *
+ * Functions that return int return zero or one of the codes of polyshm.h, and leave the reason in
+ * pshm_error_detail(): the call and what the system said of it. Callers add what they were doing.
+ */
+#ifndef PSHM_PORT_H
+#define PSHM_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "os_types.h" /* pshm__guard, PSHM__GUARD_INIT: from the platform's folder */
+#include "polyshm.h"
+#include "polyshm_layout.h"
+
+/* ---- file.c: the named files behind segments -------------------------------------------- */
+
+typedef struct pshm__file_info {
+    uint64_t size_bytes;
+    bool regular;   /* not a folder, pipe or device */
+    bool linked;    /* it has a name still */
+    bool own;       /* it belongs to the user of this process */
+    uint64_t owner; /* the user it belongs to, for messages */
+} pshm__file_info;
+
+/* A new file that did not exist, with exactly these permissions. Neither a forked child nor a
+ * program that this process starts has a file of this library open. */
+int pshm__os_file_create(const char *name, uint32_t permissions, pshm__file *out);
+
+/* An existing file, never through a symbolic link. */
+int pshm__os_file_open(const char *name, pshm__file *out);
+void pshm__os_file_close(pshm__file file);
+int pshm__os_file_info(pshm__file file, pshm__file_info *out);
+
+/* Its first bytes; *out_count tells how many there were. */
+int pshm__os_file_read(pshm__file file, void *out, size_t bytes, size_t *out_count);
+
+/* Give the file its size, with all space reserved; it reads as zeros. */
+int pshm__os_file_reserve(pshm__file file, uint64_t bytes);
+int pshm__os_file_unlink(const char *name);
+
+/* True if the name leads to this very file. */
+bool pshm__os_file_is_named(pshm__file file, const char *name);
+
+/* Call `visit` with the name of each file of this library. */
+int pshm__os_file_list(void (*visit)(const char *name, void *context), void *context);
+
+/* A lock on one byte of the file that belongs to this opening of it and ends with the process.
+ * Without waiting: PSHM_EBUSY if another opening has it. */
+int pshm__os_file_lock(pshm__file file, uint64_t offset);
+void pshm__os_file_unlock(pshm__file file, uint64_t offset);
+
+/* True if another opening of the file has a lock on one of these bytes, or if the system does not
+ * tell: what cannot be known dead counts as alive. */
+bool pshm__os_file_is_locked(pshm__file file, uint64_t offset, uint64_t bytes);
+
+/* ---- memory.c ---------------------------------------------------------------------------- */
+
+/* Map the file, which has this name, through an opening of its own: a mapping keeps its opening
+ * alive, and with it the locks, and a forked child has the mapping as long as it likes. */
+int pshm__os_map(pshm__file file, const char *name, uint64_t bytes, void **out);
+void pshm__os_unmap(void *base, uint64_t bytes);
+
+/* Every thread of this process has a full memory barrier between the start and the end of this
+ * call. Where the system cannot do that, pshm__os_light_barrier is a full barrier itself. */
+void pshm__os_heavy_barrier(void);
+
+/* ---- mutex.c: mutexes in shared memory, robust and recursive ----------------------------- */
+
+int pshm__os_mutex_init(void *mutex);
+
+/* 0, PSHM_EOWNERDIED (taken, and to be made consistent), PSHM_EBUSY, PSHM_ETIMEDOUT, PSHM_EDEPTH
+ * or PSHM_EOS. The time is relative, in nanoseconds; below zero it is without an end. */
+int pshm__os_mutex_try(void *mutex);
+int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns);
+void pshm__os_mutex_make_consistent(void *mutex);
+int pshm__os_mutex_unlock(void *mutex);
+
+/* True if the calling thread, whose pshm__os_tid is `tid`, holds the mutex: as the system has it,
+ * so that no thread is taken for a dead one that had its number. */
+bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid);
+
+/* ---- process.c --------------------------------------------------------------------------- */
+
+/* What a segment must have in common with a process that opens it. */
+void pshm__os_fingerprint(pshm__header *header);
+
+uint32_t pshm__os_pid(void);
+uint32_t pshm__os_tid(void);
+uint64_t pshm__os_start_time(void);
+void pshm__os_command(char *out, size_t bytes);
+void pshm__os_thread_name(char *out, size_t bytes);
+int64_t pshm__os_wall_clock_ns(void);        /* exact */
+int64_t pshm__os_wall_clock_coarse_ns(void); /* cheap: as of the last tick */
+void pshm__os_sleep_ns(int64_t ns);
+int pshm__os_random(void *out, size_t bytes);
+
+/* Call `at_exit` when the process ends in order, and `in_child` first thing in a forked child, with
+ * `guard` free of other threads. */
+void pshm__os_hooks(void (*at_exit)(void), void (*in_child)(void), pshm__guard *guard);
+int pshm__os_scratch_create(char *path, size_t bytes);
+void pshm__os_scratch_close(int descriptor);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Robust, process-shared, recursive pthread mutexes.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+
+#define NS_PER_S 1000000000LL
+#define OWNER_BITS 0x3fffffffu /* FUTEX_TID_MASK */
+
+PSHM__ASSERT(sizeof(pthread_mutex_t) <= PSHM_MUTEX_BYTES, "the layout has room for the mutex");
+PSHM__ASSERT(_Alignof(pthread_mutex_t) <= PSHM_ALIGN, "and it is aligned");
+
+static int code_of(const char *call, int error) {
+    switch (error) {
+    case 0:
+        return 0;
+    case EOWNERDEAD:
+        return PSHM_EOWNERDIED;
+    case EBUSY:
+        return PSHM_EBUSY;
+    case ETIMEDOUT:
+        return PSHM_ETIMEDOUT;
+    case EAGAIN:
+        return pshm__fail(PSHM_EDEPTH, "%s: the thread has taken the lock too often", call);
+    case EPERM:
+        return PSHM_ENOTOWNER;
+    default:
+        return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
+    }
+}
+
+int pshm__os_mutex_init(void *mutex) {
+    pthread_mutexattr_t attributes;
+    int error = pthread_mutexattr_init(&attributes);
+    if (error != 0)
+        return code_of("pthread_mutexattr_init", error);
+    error = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    if (error == 0)
+        error = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    if (error == 0)
+        error = pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    if (error == 0)
+        error = pthread_mutex_init(mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return code_of("pthread_mutex_init", error);
+}
+
+int pshm__os_mutex_try(void *mutex) {
+    return code_of("pthread_mutex_trylock", pthread_mutex_trylock(mutex));
+}
+
+static struct timespec deadline(clockid_t clock, int64_t timeout_ns) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    int64_t ns = now.tv_nsec + timeout_ns % NS_PER_S;
+    now.tv_sec += (time_t)(timeout_ns / NS_PER_S + ns / NS_PER_S);
+    now.tv_nsec = (long)(ns % NS_PER_S);
+    return now;
+}
+
+int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns) {
+    if (timeout_ns < 0)
+        return code_of("pthread_mutex_lock", pthread_mutex_lock(mutex));
+#ifdef __GLIBC__
+    struct timespec end = deadline(CLOCK_MONOTONIC, timeout_ns);
+    return code_of("pthread_mutex_clocklock", pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end));
+#else /* musl has the wall clock only */
+    struct timespec end = deadline(CLOCK_REALTIME, timeout_ns);
+    return code_of("pthread_mutex_timedlock", pthread_mutex_timedlock(mutex, &end));
+#endif
+}
+
+void pshm__os_mutex_make_consistent(void *mutex) { pthread_mutex_consistent(mutex); }
+
+/* The word that the kernel clears when its thread dies. Each libc has a place of its own for it,
+ * and both are part of the fingerprint. */
+bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid) {
+#ifdef __GLIBC__
+    const int *word = &((const pthread_mutex_t *)mutex)->__data.__lock;
+#else
+    const int *word = (const int *)mutex + 1;
+#endif
+    int value = atomic_load_explicit((const _Atomic int *)word, memory_order_relaxed);
+    return ((uint32_t)value & OWNER_BITS) == tid;
+}
+
+int pshm__os_mutex_unlock(void *mutex) {
+    return code_of("pthread_mutex_unlock", pthread_mutex_unlock(mutex));
+}

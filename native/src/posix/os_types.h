@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The types of port.h that differ from platform to platform, and what must be inline.
+ */
+#ifndef PSHM_OS_TYPES_H
+#define PSHM_OS_TYPES_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+typedef int pshm__file;
+#define PSHM__NO_FILE (-1)
+
+/* A mutex between the threads of this process. */
+typedef pthread_mutex_t pshm__guard;
+#define PSHM__GUARD_INIT PTHREAD_MUTEX_INITIALIZER
+
+static inline void pshm__guard_init(pshm__guard *guard) { pthread_mutex_init(guard, NULL); }
+static inline void pshm__guard_lock(pshm__guard *guard) { pthread_mutex_lock(guard); }
+static inline bool pshm__guard_try(pshm__guard *guard) { return pthread_mutex_trylock(guard) == 0; }
+static inline void pshm__guard_unlock(pshm__guard *guard) { pthread_mutex_unlock(guard); }
+static inline void pshm__guard_destroy(pshm__guard *guard) { pthread_mutex_destroy(guard); }
+
+/* Known from the first segment on: membarrier(2) works here. */
+extern bool pshm__os_has_heavy_barrier;
+
+static inline void pshm__os_light_barrier(void) {
+    if (pshm__os_has_heavy_barrier) {
+        atomic_signal_fence(memory_order_seq_cst);
+    } else {
+        atomic_thread_fence(memory_order_seq_cst);
+    }
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A shared memory file system that is full, has no file numbers left, is read-only or is absent:
+ * in a mount namespace of this test's own, which takes root, and leaves the host alone.
+ */
+#include "check.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+static void mount_folder(unsigned long flags, const char *options) {
+    if (mount("tmpfs", CHECK_FOLDER, "tmpfs", flags, options) != 0)
+        CHECK_FAIL("mount: %s", strerror(errno));
+}
+
+static void unmount_folder(void) {
+    if (umount2(CHECK_FOLDER, MNT_DETACH) != 0)
+        CHECK_FAIL("umount2: %s", strerror(errno));
+}
+
+static int files(void) {
+    int count = 0;
+    DIR *folder = opendir(CHECK_FOLDER);
+    const struct dirent *entry;
+    CHECK(folder != NULL);
+    while ((entry = readdir(folder)) != NULL)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+static int64_t room(void) {
+    struct statvfs system;
+    CHECK_EQ(statvfs(CHECK_FOLDER, &system), 0);
+    return (int64_t)(system.f_bavail * system.f_frsize);
+}
+
+static void shouldTellNeedAndFreeWhenFull(void) {
+    mount_folder(0, "size=1m,mode=1777");
+    pshm_segment *segment, *second;
+    pshm_array *array;
+    const int64_t before = room();
+    CHECK_EQ(before, 1 << 20);
+    const int64_t large[] = {before, before * 2, (int64_t)1 << 40};
+    for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+        CHECK_CODE(pshm_segment_create("big", large[i], NULL, &segment), PSHM_EFULL);
+        CHECK_DETAIL("create: name=big");
+        CHECK_DETAIL("need=");
+        CHECK_DETAIL("free=1048576 bytes");
+        CHECK_DETAIL("--shm-size");
+        CHECK_CODE(pshm_segment_create(NULL, large[i], NULL, &segment), PSHM_EFULL);
+        CHECK_CODE(pshm_segment_open_or_create("big", large[i], NULL, &segment), PSHM_EFULL);
+        CHECK_EQ(files(), 0);
+        CHECK_EQ(room(), before);
+    }
+    /* What was made can be written to its last byte: nothing is promised that is not there. */
+    CHECK_OK(pshm_segment_create("fits", 900000, NULL, &segment));
+    CHECK_OK(pshm_array_open(segment, "a", PSHM_INT8, 899000, &array));
+    memset(pshm_array_data(array), 1, 899000);
+    CHECK_CODE(pshm_segment_create("second", 500000, NULL, &second), PSHM_EFULL);
+    CHECK_CODE(pshm_array_open(segment, "b", PSHM_INT8, 899000, &array), PSHM_ENOSPACE);
+    CHECK_EQ(files(), 1);
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_OK(pshm_segment_unlink("fits"));
+    CHECK_EQ(room(), before);
+    CHECK_EQ(files(), 0);
+    unmount_folder();
+}
+
+/* Others fill it between our look at the room and our reservation: still an error and no trace. */
+static void fill(void *argument) {
+    (void)argument;
+    for (;;) {
+        pshm_segment *segment;
+        int code = pshm_segment_create(NULL, 450000, NULL, &segment);
+        CHECK(code == 0 || code == PSHM_EFULL);
+        if (code == 0)
+            CHECK_OK(pshm_segment_close(segment));
+    }
+}
+
+static void shouldStandARaceForTheLastBytes(void) {
+    enum { PROCESSES = 4 };
+    mount_folder(0, "size=1m,mode=1777");
+    pid_t children[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++)
+        children[i] = start(fill, NULL);
+    sleep_ms(700);
+    for (int i = 0; i < PROCESSES; i++)
+        kill_child(children[i]);
+    pshm_reap();
+    CHECK_EQ(files(), 0);
+    CHECK_EQ(room(), 1 << 20);
+    unmount_folder();
+}
+
+static void shouldTellWhenThereAreNoMoreFiles(void) {
+    mount_folder(0, "size=1m,nr_inodes=3,mode=1777");
+    pshm_segment *segments[3];
+    int made = 0, code = 0;
+    while (made < 3 && (code = pshm_segment_create(NULL, 64, NULL, &segments[made])) == 0)
+        made++;
+    CHECK_CODE(code, PSHM_EFULL);
+    CHECK_DETAIL("no room for another file");
+    CHECK(made > 0);
+    while (made > 0)
+        CHECK_OK(pshm_segment_close(segments[--made]));
+    CHECK_EQ(files(), 0);
+    unmount_folder();
+}
+
+static void shouldTellWhenReadOnly(void) {
+    mount_folder(0, "size=1m,mode=1777");
+    pshm_segment *segment;
+    CHECK_OK(pshm_segment_create("there", 64, NULL, &segment));
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_EQ(mount(NULL, CHECK_FOLDER, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+    CHECK_CODE(pshm_segment_create("new", 64, NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_DETAIL("read-only");
+    CHECK_CODE(pshm_segment_create(NULL, 64, NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_segment_open("there", NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_segment_open_or_create("there", 64, NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_segment_unlink("there"), PSHM_EUNAVAILABLE);
+    CHECK_EQ(pshm_reap(), 0);
+    unmount_folder();
+}
+
+/* The parent folder's only other way: a file system over /dev that has no shm in it. */
+static void shouldTellWhenAbsent(void) {
+    if (mount("tmpfs", "/dev", "tmpfs", 0, "size=64k,mode=755") != 0)
+        CHECK_FAIL("mount: %s", strerror(errno));
+    pshm_segment *segment;
+    CHECK_CODE(pshm_segment_create("new", 64, NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_DETAIL("/dev/shm is absent");
+    CHECK_CODE(pshm_segment_create(NULL, 64, NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_segment_open("new", NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_segment_open_or_create("new", 64, NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_segment_unlink("new"), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_reap(), PSHM_EUNAVAILABLE);
+    CHECK_EQ(umount2("/dev", MNT_DETACH), 0);
+}
+
+int main(void) {
+    check_begin(110);
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        printf("skipped: no private mount namespace here, run as root: %s\n", strerror(errno));
+        return CHECK_SKIPPED;
+    }
+    RUN(shouldTellNeedAndFreeWhenFull);
+    RUN(shouldStandARaceForTheLastBytes);
+    RUN(shouldTellWhenThereAreNoMoreFiles);
+    RUN(shouldTellWhenReadOnly);
+    RUN(shouldTellWhenAbsent);
+    return check_end();
+}

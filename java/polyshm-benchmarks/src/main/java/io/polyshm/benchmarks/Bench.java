@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.benchmarks;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Measures all operations beside their references and prints one table. */
+@Command(
+        name = "bench",
+        description = "Measures Polyshm against C and the JDK, and prints one table of ratios.")
+public final class Bench implements Callable<Integer> {
+    private static final int SMALL = 1 << 16;
+    private static final int MEDIUM = 1 << 20;
+    private static final long LARGE_BYTES = (1L << 31) + (1 << 22);
+
+    /** For the shared array, the array on the heap, and the rest of the JVMs that have them. */
+    private static final long NEEDED_BYTES = 6L << 30;
+
+    @Option(
+            names = "--quick",
+            description = "Measure everything once instead of several times.")
+    private boolean quick;
+
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "Show this help and exit.")
+    private boolean help;
+
+    @Parameters(
+            paramLabel = "WORD",
+            description = "Measure only the operations that have one of these in their names.")
+    private List<String> words = List.of();
+
+    @Spec private CommandLine.Model.CommandSpec spec;
+
+    /**
+     * Measures, and ends the JVM: with code 0 if everything could be measured, bars held or not.
+     *
+     * @param args see {@code --help}
+     */
+    public static void main(String... args) {
+        System.exit(new CommandLine(new Bench()).execute(args));
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        List<Comparison> wanted = new ArrayList<>(all());
+        wanted.removeIf(
+                each ->
+                        !words.isEmpty()
+                                && words.stream().noneMatch(each.operation()::contains));
+        if (wanted.isEmpty()) {
+            throw new ParameterException(
+                    spec.commandLine(), "bench: no operation has any of these in its name: " + words);
+        }
+        for (Comparison each : wanted) {
+            System.out.println("measuring: " + each.operation());
+            each.run(quick ? 1 : Integer.MAX_VALUE);
+        }
+        System.out.println();
+        System.out.printf(
+                "JDK %s, %d cores, %s%n",
+                Runtime.version(),
+                Runtime.getRuntime().availableProcessors(),
+                System.getProperty("os.arch"));
+        System.out.println(Comparison.HEADING);
+        wanted.forEach(each -> each.rows().forEach(System.out::println));
+        return CommandLine.ExitCode.OK;
+    }
+
+    private static List<Comparison> all() throws IOException {
+        List<Comparison> all = new ArrayList<>();
+        all.add(
+                new Comparison("lock + unlock", JmhTrial.of(LockBenchmark.class, "ours"), 5)
+                        .with("the same in C", ProcessTrial.ofC("lock"), 1.5)
+                        .with("bare pthread mutex in C", ProcessTrial.ofC("mutex"), 0)
+                        .with(
+                                "ReentrantLock",
+                                JmhTrial.of(LockBenchmark.class, "reentrantLock"),
+                                0));
+        all.add(
+                new Comparison("int getAndAdd", JmhTrial.of(AtomicBenchmark.class, "ours"), 3)
+                        .with(
+                                "AtomicInteger",
+                                JmhTrial.of(AtomicBenchmark.class, "atomicInteger"),
+                                1.1));
+        for (String operation : List.of("sum", "fill", "random")) {
+            addArrays(all, operation, "64 Ki", SMALL, SMALL, SMALL, 3, 1.1);
+            addArrays(all, operation, "1 Mi", MEDIUM, MEDIUM, SMALL, 3, 1.1);
+        }
+        if (hasRoomForLargeArrays()) {
+            int ints = (int) (LARGE_BYTES / Integer.BYTES);
+            int doubles = (int) (LARGE_BYTES / Double.BYTES);
+            for (String operation : List.of("sum", "fill", "random")) {
+                addArrays(all, operation, "2^31+ bytes", ints, doubles, MEDIUM, 2, 2);
+            }
+        }
+        all.add(
+                new Comparison("attach", JmhTrial.of(AttachBenchmark.class, "ours"), 3)
+                        .with("the same in C", ProcessTrial.ofC("attach"), 0));
+        all.add(
+                new Comparison("fork to the task's first line", ProcessTrial::fork, 11)
+                        .with("java Hello to its first line", ProcessTrial::hello, 0));
+        return all;
+    }
+
+    private static void addArrays(
+            List<Comparison> all,
+            String operation,
+            String size,
+            int ints,
+            int doubles,
+            int reads,
+            int rounds,
+            double bar) {
+        all.add(
+                arrays(
+                        IntArrayBenchmark.class,
+                        operation,
+                        "int, " + size,
+                        ints,
+                        reads,
+                        rounds,
+                        bar));
+        all.add(
+                arrays(
+                        DoubleArrayBenchmark.class,
+                        operation,
+                        "double, " + size,
+                        doubles,
+                        reads,
+                        rounds,
+                        bar));
+    }
+
+    private static Comparison arrays(
+            Class<?> benchmark,
+            String operation,
+            String what,
+            int length,
+            int reads,
+            int rounds,
+            double bar) {
+        return new Comparison(
+                        operation + " of " + what,
+                        JmhTrial.ofArray(benchmark, operation + "Shared", length, reads),
+                        rounds)
+                .with(
+                        "heap array",
+                        JmhTrial.ofArray(benchmark, operation + "Heap", length, reads),
+                        bar);
+    }
+
+    private static boolean hasRoomForLargeArrays() throws IOException {
+        long available =
+                Files.readAllLines(Path.of("/proc/meminfo")).stream()
+                        .filter(line -> line.startsWith("MemAvailable:"))
+                        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
+                        .findFirst()
+                        .orElse(0);
+        long shared = new File("/dev/shm").getUsableSpace();
+        if (available >= NEEDED_BYTES && shared >= LARGE_BYTES + (1 << 20)) {
+            return true;
+        }
+        System.out.printf(
+                "Left out: arrays past 2^31 bytes, as there are %d MiB of memory, %d of them in"
+                        + " /dev/shm; wanted: %d and %d%n",
+                available >> 20, shared >> 20, NEEDED_BYTES >> 20, LARGE_BYTES >> 20);
+        return false;
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.benchmarks;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/** One operation of ours, and what it is compared with. */
+final class Comparison {
+    /** The heading of {@link #rows()}. */
+    static final String HEADING =
+            row("operation", "ours", "reference", "", "ratio", "bar", "")
+                    + "\n"
+                    + "-".repeat(103);
+
+    private record Reference(String name, Trial trial, double bar) {}
+
+    private final String operation;
+    private final Trial ours;
+    private final int rounds;
+    private final List<Reference> references = new ArrayList<>();
+    private final List<double[]> results = new ArrayList<>(); // of each round: ours, then the others
+
+    /**
+     * Describes one.
+     *
+     * @param operation its name
+     * @param ours how it is measured
+     * @param rounds how often, each time beside all references
+     */
+    Comparison(String operation, Trial ours, int rounds) {
+        this.operation = operation;
+        this.ours = ours;
+        this.rounds = rounds;
+    }
+
+    /** Adds what to compare with: ours is to take at most {@code bar} times as long; 0 for no bar. */
+    Comparison with(String name, Trial trial, double bar) {
+        references.add(new Reference(name, trial, bar));
+        return this;
+    }
+
+    String operation() {
+        return operation;
+    }
+
+    /** Measures, ours and the references by turns, so that a change of the machine meets both. */
+    void run(int atMostRounds) throws Exception {
+        for (int round = 0; round < Math.min(rounds, atMostRounds); round++) {
+            double[] result = new double[1 + references.size()];
+            result[0] = ours.nanos();
+            for (int i = 0; i < references.size(); i++) {
+                result[1 + i] = references.get(i).trial().nanos();
+            }
+            results.add(result);
+        }
+    }
+
+    /** Lines of the table, one for each reference. */
+    List<String> rows() {
+        List<String> rows = new ArrayList<>();
+        double mine = median(0);
+        for (int i = 0; i < references.size(); i++) {
+            Reference reference = references.get(i);
+            double other = median(1 + i);
+            double ratio = mine / other;
+            boolean barred = reference.bar() > 0;
+            rows.add(
+                    row(
+                            operation,
+                            time(mine),
+                            reference.name(),
+                            time(other),
+                            String.format(Locale.ROOT, "%.2f", ratio),
+                            barred ? "<= " + reference.bar() : "",
+                            barred ? (ratio <= reference.bar() ? "ok" : "over") : ""));
+        }
+        return rows;
+    }
+
+    private double median(int column) {
+        double[] sorted = results.stream().mapToDouble(result -> result[column]).sorted().toArray();
+        int middle = sorted.length / 2;
+        return sorted.length % 2 == 1
+                ? sorted[middle]
+                : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+
+    private static String time(double nanos) {
+        double value = nanos;
+        for (String unit : Arrays.asList("ns", "us", "ms")) {
+            if (value < 1000 || unit.equals("ms")) {
+                String format = value < 1 ? "%.3f %s" : value < 10 ? "%.2f %s" : "%.1f %s";
+                return String.format(Locale.ROOT, format, value, unit);
+            }
+            value /= 1000;
+        }
+        throw new IllegalStateException();
+    }
+
+    private static String row(String... cells) {
+        return String.format("%-36s %9s  %-28s %9s %6s %7s %s", (Object[]) cells).stripTrailing();
+    }
+}

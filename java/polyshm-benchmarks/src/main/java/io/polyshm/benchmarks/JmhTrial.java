@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.benchmarks;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
+import org.openjdk.jmh.runner.options.VerboseMode;
+
+/**
+ * One fork of a JMH benchmark: its fastest iteration, as other work of the machine only ever adds to
+ * one. The compiler's luck is another matter, so there have to be several trials.
+ */
+final class JmhTrial implements Trial {
+    private static final int WARMUPS = 4;
+    private static final int ITERATIONS = 6;
+
+    private final Class<?> benchmark;
+    private final String method;
+    private final String heap;
+    private final long iterationMillis;
+    private final int length;
+    private final int reads;
+    private final int perInvocation;
+
+    private JmhTrial(
+            Class<?> benchmark,
+            String method,
+            String heap,
+            long iterationMillis,
+            int length,
+            int reads,
+            int perInvocation) {
+        this.benchmark = benchmark;
+        this.method = method;
+        this.heap = heap;
+        this.iterationMillis = iterationMillis;
+        this.length = length;
+        this.reads = reads;
+        this.perInvocation = perInvocation;
+    }
+
+    /** A benchmark without parameters. */
+    static JmhTrial of(Class<?> benchmark, String method) {
+        return new JmhTrial(benchmark, method, "256m", 100, 0, 0, 1);
+    }
+
+    /** A benchmark of passes over an array; the figure is that of one element. */
+    static JmhTrial ofArray(Class<?> benchmark, String method, int length, int reads) {
+        boolean large = length > 1 << 24;
+        return new JmhTrial(
+                benchmark,
+                method,
+                large ? "4g" : "256m",
+                large ? 400 : 100,
+                length,
+                reads,
+                method.startsWith("random") ? reads : length);
+    }
+
+    /** The options that any JVM here is started with, so that it does not warn. */
+    static List<String> jvmOptions() {
+        List<String> options = new ArrayList<>();
+        options.add("--enable-native-access=ALL-UNNAMED");
+        if (Runtime.version().feature() >= 23) {
+            options.add("--sun-misc-unsafe-memory-access=allow"); // JMH uses it
+        }
+        return options;
+    }
+
+    @Override
+    public double nanos() throws RunnerException {
+        List<String> jvmOptions = jvmOptions();
+        jvmOptions.add("-Xms" + heap);
+        jvmOptions.add("-Xmx" + heap);
+        TimeValue time = TimeValue.milliseconds(iterationMillis);
+        ChainedOptionsBuilder options =
+                new OptionsBuilder()
+                        .include("^" + benchmark.getName() + "." + method + "$")
+                        .forks(1)
+                        .jvmArgs(jvmOptions.toArray(String[]::new))
+                        .mode(Mode.AverageTime)
+                        .timeUnit(TimeUnit.NANOSECONDS)
+                        .warmupIterations(WARMUPS)
+                        .warmupTime(time)
+                        .measurementIterations(ITERATIONS)
+                        .measurementTime(time)
+                        .verbosity(VerboseMode.SILENT)
+                        .shouldFailOnError(true);
+        if (length > 0) {
+            options.param("length", "" + length).param("reads", "" + reads);
+        }
+        return new Runner(options.build())
+                        .runSingle()
+                        .getBenchmarkResults()
+                        .stream()
+                        .flatMap(fork -> fork.getIterationResults().stream())
+                        .mapToDouble(iteration -> iteration.getPrimaryResult().getScore())
+                        .min()
+                        .orElseThrow()
+                / perInvocation;
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tells JavaCPP how polyshm.h becomes Java. Its parser and its generator read this class at build
+// time, its loader at run time; nobody else uses it.
+package io.polyshm.internal.binding;
+
+import org.bytedeco.javacpp.annotation.NoException;
+import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.javacpp.annotation.Properties;
+import org.bytedeco.javacpp.tools.Info;
+import org.bytedeco.javacpp.tools.InfoMap;
+import org.bytedeco.javacpp.tools.InfoMapper;
+
+/**
+ * The mapping. A handle or a data pointer is a {@code long}, because a JavaCPP {@code Pointer} argument
+ * costs more than the whole call; an out parameter is a {@code long[1]}; a string is a UTF-8 {@code String}.
+ */
+@Properties(
+        target = "io.polyshm.internal.binding",
+        global = "io.polyshm.internal.binding.Natives",
+        value =
+                @Platform(
+                        include = "polyshm.h",
+                        define = "STRING_BYTES_CHARSET \"UTF-8\"",
+                        library = "jnipolyshm"))
+@NoException
+public class PolyshmConfig implements InfoMapper {
+
+    @Override
+    public void map(InfoMap infoMap) {
+        infoMap.put(new Info("PSHM_API").cppTypes().annotations());
+        infoMap.put(new Info("const char").pointerTypes("String"));
+        infoMap.put(new Info("void").valueTypes("void").pointerTypes("@Cast(\"void*\") long"));
+        infoMap.put(new Info("const uint8_t").pointerTypes("@Cast(\"const uint8_t*\") long"));
+        infoMap.put(new Info("uint64_t").cast().valueTypes("long").pointerTypes("long[]"));
+
+        for (String handle : new String[] {"pshm_segment", "pshm_array", "pshm_value", "pshm_lock"}) {
+            infoMap.put(new Info(handle).skip().valueTypes("@Cast(\"" + handle + "*\") long"));
+        }
+
+        // The parser has no notion of an array of longs for a pointer to a handle.
+        out(infoMap, "pshm_segment_create", "pshm_segment", "String name, long bytes, pshm_options options");
+        out(infoMap, "pshm_segment_open", "pshm_segment", "String name, pshm_options options");
+        out(infoMap, "pshm_segment_open_or_create", "pshm_segment", "String name, long bytes, pshm_options options");
+        out(infoMap, "pshm_array_open", "pshm_array", SEGMENT + ", String name, int type, long length");
+        out(infoMap, "pshm_value_open", "pshm_value", SEGMENT + ", String name, int type");
+        out(infoMap, "pshm_lock_open", "pshm_lock", SEGMENT + ", String name");
+    }
+
+    private static final String SEGMENT = "@Cast(\"pshm_segment*\") long segment";
+
+    private static void out(InfoMap infoMap, String function, String handle, String parameters) {
+        infoMap.put(new Info(function)
+                .javaText("public static native int " + function + "(" + parameters
+                        + ", @Cast(\"" + handle + "**\") long[] out);"));
+    }
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm;
+
+import io.polyshm.internal.Native;
+import io.polyshm.internal.NativeLock;
+import io.polyshm.internal.binding.Natives;
+import java.io.InvalidObjectException;
+import java.io.ObjectInputStream;
+import java.io.Serial;
+import java.io.Serializable;
+import java.time.Instant;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+
+/**
+ * A reentrant lock between the threads of any number of processes.
+ *
+ * <pre>{@code
+ * Lock lock = Lock.in(memory, "book");
+ * lock.lock();
+ * try {
+ *     // what the lock guards
+ * } finally {
+ *     lock.unlock();
+ * }
+ * }</pre>
+ *
+ * <p><b>Owner death.</b> If a thread, or its process, dies holding the lock, the next to take it gets
+ * {@link OwnerDiedException}, which says who died, and does not hold the lock. The lock is then
+ * <em>abandoned</em>: everyone who tries to take it is told so, until somebody runs {@link #repair},
+ * or takes it through an object that was made with a repair handler, which does that by itself. A
+ * thread that ends without having given the lock back counts as dead.
+ *
+ * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
+ * thread can unlock it, and it can take it again any number of times. A virtual thread may hold it
+ * while it is parked. The lock is not fair.
+ *
+ * <p><b>Memory effects.</b> What a thread did before it unlocked happens-before what another does
+ * after it has locked, across processes too, and in C and Python as well as in Java. A failed or
+ * timed out attempt has no memory effect. What an owner did before its death is visible to {@link
+ * #repair}, as far as it went.
+ *
+ * <p><b>Close.</b> A lock from {@link #create} has a segment of its own, which {@link #close} closes.
+ * For one that lives in a segment of the caller's, {@code close} does nothing: the segment's close
+ * ends it. Then every method throws {@link ClosedException}; threads that wait get it too, at once if
+ * they wait interruptibly or are virtual, otherwise when the lock becomes free.
+ *
+ * <p><b>Serialization.</b> A lock travels as a handle, with its repair handler, if that is
+ * serializable as well.
+ */
+public final class Lock
+        implements java.util.concurrent.locks.Lock, AutoCloseable, Serializable {
+    @Serial private static final long serialVersionUID = 1;
+
+    private static final String ANONYMOUS = "lock";
+
+    /**
+     * Who holds a lock.
+     *
+     * @param pid the process id
+     * @param threadName the thread's name when it first took a lock of this library, cut to 23 bytes
+     *     of UTF-8
+     * @param since when it took the lock, to a few milliseconds
+     */
+    public record Owner(long pid, String threadName, Instant since) implements Serializable {}
+
+    /**
+     * An owner that died.
+     *
+     * @param pid the process id it had
+     * @param threadName as {@link Owner#threadName()}
+     * @param since when it had taken the lock
+     * @param deaths how many owners of this lock have died so far, this one included
+     */
+    public record Death(long pid, String threadName, Instant since, long deaths)
+            implements Serializable {}
+
+    /** What puts in order what a death may have left half-done; it can travel with its lock. */
+    @FunctionalInterface
+    public interface RepairHandler extends Consumer<Death>, Serializable {}
+
+    private final transient NativeLock lock;
+    private final transient SharedMemory memory;
+    private final transient String name;
+    private final transient SharedArray array; // that it belongs to, null if it stands alone
+    private final transient RepairHandler handler;
+    private final transient boolean owned;
+
+    private Lock(
+            SharedMemory memory,
+            String name,
+            SharedArray array,
+            NativeLock lock,
+            RepairHandler handler,
+            boolean owned) {
+        this.memory = memory;
+        this.name = name;
+        this.array = array;
+        this.lock = lock;
+        this.handler = handler;
+        this.owned = owned;
+    }
+
+    // ---- how to get one ------------------------------------------------------------------------
+
+    /**
+     * A new lock in an anonymous segment of its own.
+     *
+     * @return the lock, to be closed by the caller
+     * @throws MemoryFullException if the host's shared memory is full
+     * @throws UnavailableException if the native library or the host's shared memory is missing
+     */
+    public static Lock create() {
+        return create(null);
+    }
+
+    /**
+     * A new lock in an anonymous segment of its own, which repairs by itself.
+     *
+     * @param handler what {@link #repair} is called with when an owner has died; null for none
+     * @return the lock, to be closed by the caller
+     * @throws MemoryFullException if the host's shared memory is full
+     * @throws UnavailableException if the native library or the host's shared memory is missing
+     */
+    public static Lock create(RepairHandler handler) {
+        SharedMemory memory =
+                SharedMemory.anonymous(Native.objectBytes(Natives.PSHM_LOCK, 0, 0));
+        return open(memory, ANONYMOUS, handler, true);
+    }
+
+    /**
+     * The lock of that name in a segment, created if there is none.
+     *
+     * @param memory where; stays the caller's
+     * @param name 1 to 95 characters out of {@code A-Z a-z 0-9 . _ -}, the first not a dot
+     * @return the lock
+     * @throws TypeMismatchException if an array or a value has that name
+     * @throws MemoryFullException if the segment has no room left
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static Lock in(SharedMemory memory, String name) {
+        return in(memory, name, null);
+    }
+
+    /**
+     * The lock of that name in a segment, created if there is none, which repairs by itself.
+     *
+     * @param memory where; stays the caller's
+     * @param name as for {@link #in(SharedMemory, String)}
+     * @param handler what {@link #repair} is called with when an owner has died; null for none. Other
+     *     processes that take the lock have handlers of their own, or are told of the death.
+     * @return the lock
+     * @throws TypeMismatchException if an array or a value has that name
+     * @throws MemoryFullException if the segment has no room left
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static Lock in(SharedMemory memory, String name, RepairHandler handler) {
+        return open(memory, Objects.requireNonNull(name, "name"), handler, false);
+    }
+
+    private static Lock open(
+            SharedMemory memory, String name, RepairHandler handler, boolean owned) {
+        memory.attachment().ensureOpen("lock");
+        Native.ObjectHandles handles =
+                Native.object(memory.attachment().segment(), Natives.PSHM_LOCK, name, 0, 0);
+        return new Lock(
+                memory, name, null, memory.attachment().lock(handles.lock()), handler, owned);
+    }
+
+    /** The lock that belongs to an array, which it travels with. */
+    static Lock of(SharedMemory memory, String name, SharedArray array, NativeLock lock) {
+        return new Lock(memory, name, array, lock, null, false);
+    }
+
+    /**
+     * This lock with a repair handler.
+     *
+     * @param handler what {@link #repair} is called with when an owner has died; null for none
+     * @return the same lock, through an object that repairs by itself; this object is not changed,
+     *     and remains the one to close
+     */
+    public Lock withRepair(RepairHandler handler) {
+        return new Lock(memory, name, array, lock, handler, false);
+    }
+
+    // ---- taking and giving back ----------------------------------------------------------------
+
+    /**
+     * Takes the lock, waiting as long as it takes. An interrupt does not end the wait, and is still
+     * set afterwards.
+     *
+     * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
+     * @throws ClosedException if the segment is closed
+     */
+    @Override
+    public void lock() {
+        if (handler == null) {
+            lock.lock();
+        } else {
+            afterRepair(
+                    () -> {
+                        lock.lock();
+                        return true;
+                    });
+        }
+    }
+
+    /**
+     * Takes the lock unless the caller is interrupted, which ends the wait at once.
+     *
+     * @throws InterruptedException if the caller was interrupted before or while it waited
+     * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
+     * @throws ClosedException if the segment is closed
+     */
+    @Override
+    public void lockInterruptibly() throws InterruptedException {
+        afterRepair(
+                () -> {
+                    lock.lockInterruptibly();
+                    return true;
+                });
+    }
+
+    /**
+     * Takes the lock if nobody holds it, or the caller does.
+     *
+     * @return whether the caller holds it now
+     * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
+     * @throws ClosedException if the segment is closed
+     */
+    @Override
+    public boolean tryLock() {
+        return afterRepair(lock::tryLock);
+    }
+
+    /**
+     * Takes the lock unless the time is over first or the caller is interrupted.
+     *
+     * @param time at most this long; zero or less does not wait
+     * @param unit of {@code time}
+     * @return whether the caller holds it now
+     * @throws InterruptedException if the caller was interrupted before or while it waited
+     * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
+     * @throws ClosedException if the segment is closed
+     */
+    @Override
+    public boolean tryLock(long time, TimeUnit unit) throws InterruptedException {
+        long end = System.nanoTime() + Math.max(0, unit.toNanos(time));
+        return afterRepair(() -> lock.tryLock(end - System.nanoTime(), TimeUnit.NANOSECONDS));
+    }
+
+    /**
+     * Gives the lock back once; others get it when the caller has done so as often as it took it.
+     *
+     * @throws IllegalMonitorStateException if the calling thread does not hold it
+     */
+    @Override
+    public void unlock() {
+        lock.unlock();
+    }
+
+    /**
+     * Not supported by this version.
+     *
+     * @throws UnsupportedOperationException always
+     */
+    @Override
+    public Condition newCondition() {
+        throw new UnsupportedOperationException("newCondition: this lock has no conditions");
+    }
+
+    /**
+     * Runs an action holding the lock.
+     *
+     * @param action not null
+     * @throws OwnerDiedException if the lock is abandoned; the action has not run
+     * @throws ClosedException if the segment is closed
+     */
+    public void withLock(Runnable action) {
+        lock();
+        try {
+            action.run();
+        } finally {
+            unlock();
+        }
+    }
+
+    /**
+     * Computes something holding the lock.
+     *
+     * @param action not null
+     * @param <T> what it computes
+     * @return what the action returned
+     * @throws OwnerDiedException if the lock is abandoned; the action has not run
+     * @throws ClosedException if the segment is closed
+     */
+    public <T> T withLock(Supplier<T> action) {
+        lock();
+        try {
+            return action.get();
+        } finally {
+            unlock();
+        }
+    }
+
+    /** A way to take the lock. */
+    private interface Attempt<X extends Exception> {
+        boolean run() throws X;
+    }
+
+    private <X extends Exception> boolean afterRepair(Attempt<X> attempt) throws X {
+        while (true) {
+            try {
+                return attempt.run();
+            } catch (OwnerDiedException death) {
+                if (handler == null) {
+                    throw death;
+                }
+                lock.repair(handler);
+            }
+        }
+    }
+
+    // ---- owner death ---------------------------------------------------------------------------
+
+    /**
+     * Repairs what an owner's death may have left half-done, if the lock is abandoned: takes the
+     * lock, waiting for others that repair it or hold it, runs the action, declares the lock good if
+     * that returns, and gives it back. If the action throws, or its process dies, the lock stays
+     * abandoned.
+     *
+     * @param action gets the last death; it runs holding the lock; not null
+     * @return true if the action has run, false if the lock is not abandoned
+     * @throws ClosedException if the segment is closed
+     */
+    public boolean repair(Consumer<? super Death> action) {
+        return lock.repair(Objects.requireNonNull(action, "action"));
+    }
+
+    /**
+     * Whether an owner died and nobody has repaired the lock. A death that no one has been told of
+     * is not known here: it is found out by who next takes the lock.
+     *
+     * @return as of a moment ago
+     * @throws ClosedException if the segment is closed
+     */
+    public boolean isAbandoned() {
+        return lock.isAbandoned();
+    }
+
+    /**
+     * The last owner that died.
+     *
+     * @return empty if none has died
+     * @throws ClosedException if the segment is closed
+     */
+    public Optional<Death> lastDeath() {
+        return lock.lastDeath();
+    }
+
+    // ---- who holds it --------------------------------------------------------------------------
+
+    /**
+     * Who holds the lock, in whatever process.
+     *
+     * @return as of a moment ago; empty if nobody did
+     * @throws ClosedException if the segment is closed
+     */
+    public Optional<Owner> owner() {
+        return lock.owner();
+    }
+
+    /**
+     * Whether the current thread holds the lock.
+     *
+     * @return true if it does
+     */
+    public boolean isHeldByCurrentThread() {
+        return lock.holdCount() > 0;
+    }
+
+    /**
+     * How often the current thread has to unlock before others get the lock.
+     *
+     * @return 0 if it does not hold it
+     */
+    public int getHoldCount() {
+        return lock.holdCount();
+    }
+
+    // ---- name, close, handle -------------------------------------------------------------------
+
+    /**
+     * The name within its segment.
+     *
+     * @return the name, also after close
+     */
+    public String name() {
+        return name;
+    }
+
+    /**
+     * Closes the segment of a lock from {@link #create}; does nothing for others.
+     *
+     * @throws LockHeldException if a thread of this JVM holds the lock; nothing has changed then
+     */
+    @Override
+    public void close() {
+        if (owned) {
+            memory.close();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "Lock[name=" + name + ", memory=" + memory.name() + "]";
+    }
+
+    @Serial
+    private Object writeReplace() {
+        return array == null
+                ? new Handle(memory, name, handler, owned)
+                : new ArrayHandle(array, handler);
+    }
+
+    @Serial
+    private void readObject(ObjectInputStream stream) throws InvalidObjectException {
+        throw new InvalidObjectException("a lock travels as a handle");
+    }
+
+    private record Handle(SharedMemory memory, String name, RepairHandler handler, boolean owned)
+            implements Serializable {
+        @Serial
+        private Object readResolve() {
+            return open(memory, name, handler, owned);
+        }
+    }
+
+    private record ArrayHandle(SharedArray array, RepairHandler handler) implements Serializable {
+        @Serial
+        private Object readResolve() {
+            return array.lock().withRepair(handler);
+        }
+    }
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm;
+
+import io.polyshm.internal.Attachment;
+import io.polyshm.internal.Native;
+import io.polyshm.internal.SegmentInfo;
+import java.io.InvalidObjectException;
+import java.io.ObjectInputStream;
+import java.io.Serial;
+import java.io.Serializable;
+import java.time.Instant;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * A segment: memory that processes of one host share, in which they find arrays, values and locks by
+ * name.
+ *
+ * <pre>{@code
+ * try (SharedMemory memory = SharedMemory.openOrCreate("market", 1 << 20)) {
+ *     SharedArray.OfLong bids = SharedArray.ofLongs(memory, "bids", 1000);
+ *     bids.setRelease(0, 42);
+ * }
+ * }</pre>
+ *
+ * <p>A name is 1 to 95 characters out of {@code A-Z a-z 0-9 . _ -} and does not begin with a dot. C
+ * and Python programs use the same name. All of a segment's memory is reserved when it is created, so
+ * that no later write can fail.
+ *
+ * <p><b>Threads.</b> All methods may be called by any thread at any time.
+ *
+ * <p><b>Close and unlink.</b> {@link #close} ends this object's part in the segment; it may be called
+ * any number of times and races with nothing: an access to an array, value or lock of the segment
+ * that begins after it throws {@link ClosedException}, one that is under way is done on the real
+ * memory. Closing is not unlinking: a {@link Lifetime#PERSISTENT} segment stays until it is {@linkplain
+ * #unlink unlinked}, a {@link Lifetime#LAST_OUT} one until the last process that has it open has
+ * closed it or is gone, killed ones included. If the last one was killed, the next process that
+ * creates or opens any segment removes it. A segment that is never closed is open until the JVM
+ * ends. The pages of a closed segment go back to the system when the garbage collector has found
+ * that no buffer over them can be reached.
+ *
+ * <p><b>Serialization.</b> A segment can be captured by a {@link ForkedJvm} task or written to a
+ * stream: it travels as a handle, and the reader opens the segment of that name, if it is still the
+ * same one.
+ */
+public final class SharedMemory implements AutoCloseable, Serializable {
+    @Serial private static final long serialVersionUID = 1;
+
+    /** How long a segment lives. */
+    public enum Lifetime {
+        /** Until it is {@linkplain SharedMemory#unlink unlinked}; the default for one with a name. */
+        PERSISTENT(1),
+        /** Until the last process that has it open is gone; the default for an anonymous one. */
+        LAST_OUT(2);
+
+        private final int code;
+
+        Lifetime(int code) {
+            this.code = code;
+        }
+    }
+
+    /** What kind of object a segment holds. */
+    public enum Kind {
+        /** A {@link SharedArray}. */
+        ARRAY,
+        /** A {@link SharedValue}. */
+        VALUE,
+        /** A {@link Lock} that stands alone. */
+        LOCK
+    }
+
+    /**
+     * An object of a segment.
+     *
+     * @param name its name
+     * @param kind what it is
+     * @param elementType the primitive type of its elements, {@code void.class} for a lock
+     * @param length its elements, 1 for a value and 0 for a lock
+     * @param sizeBytes what it takes of the segment's memory, its lock included
+     */
+    public record ObjectInfo(
+            String name, Kind kind, Class<?> elementType, long length, long sizeBytes) {}
+
+    /**
+     * A process that has the segment open; once for each time that it has.
+     *
+     * @param pid its process id
+     * @param command the command that it runs, as the system abbreviates it
+     * @param since when it opened the segment
+     */
+    public record Participant(long pid, String command, Instant since) {}
+
+    private final transient Attachment attachment;
+
+    private SharedMemory(Attachment attachment) {
+        this.attachment = attachment;
+    }
+
+    // ---- how to get one ------------------------------------------------------------------------
+
+    /**
+     * Creates a segment.
+     *
+     * @param name 1 to 95 characters out of {@code A-Z a-z 0-9 . _ -}, the first not a dot
+     * @param bytes room for objects, at least 1; rounded up to a multiple of 64
+     * @return the new segment, to be closed by the caller
+     * @throws AlreadyExistsException if there is one of that name
+     * @throws IllegalArgumentException if the name or the size cannot be
+     * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws UnavailableException if the native library or the host's shared memory is missing
+     */
+    public static SharedMemory create(String name, long bytes) {
+        return builder().create(name, bytes);
+    }
+
+    /**
+     * Opens a segment that exists.
+     *
+     * @param name as for {@link #create}
+     * @return the segment, to be closed by the caller
+     * @throws NotFoundException if there is none
+     * @throws PermissionDeniedException if this user may not, or another user owns it
+     * @throws WrongLayoutException if this process cannot use what stands there
+     * @throws TooManyParticipantsException if 128 processes have it open already
+     * @throws BusyException if its creator, or whoever opens or closes it, is stopped half-way
+     * @throws IllegalArgumentException if the name cannot be
+     * @throws UnavailableException if the native library or the host's shared memory is missing
+     */
+    public static SharedMemory open(String name) {
+        return builder().open(name);
+    }
+
+    /**
+     * Opens the segment, or creates it if there is none. Of any number of processes that do this at
+     * once exactly one creates.
+     *
+     * @param name as for {@link #create}
+     * @param bytes as for {@link #create}; one that exists keeps its size
+     * @return the segment, to be closed by the caller
+     * @throws PolyshmException as {@link #open}, but for {@link NotFoundException}, and as {@link
+     *     #create}, but for {@link AlreadyExistsException}
+     * @throws IllegalArgumentException if the name or the size cannot be
+     */
+    public static SharedMemory openOrCreate(String name, long bytes) {
+        return builder().openOrCreate(name, bytes);
+    }
+
+    /**
+     * Creates a segment with a name that is generated and a lifetime of {@link Lifetime#LAST_OUT}.
+     * Others get it by serialization.
+     *
+     * @param bytes as for {@link #create}
+     * @return the new segment, to be closed by the caller
+     * @throws IllegalArgumentException if the size cannot be
+     * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws UnavailableException if the native library or the host's shared memory is missing
+     */
+    public static SharedMemory anonymous(long bytes) {
+        return builder().anonymous(bytes);
+    }
+
+    /**
+     * Begins with all options at their defaults.
+     *
+     * @return a new builder
+     */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /** Options, then {@code create}, {@code open}, {@code openOrCreate} or {@code anonymous}. */
+    public static final class Builder {
+        private int permissions;
+        private Lifetime lifetime;
+        private boolean allowOtherOwner;
+
+        private Builder() {}
+
+        /**
+         * Who may open a segment that is created, whatever the umask is.
+         *
+         * @param mode POSIX mode bits, read and write only, the owner's included; {@code 0600} by
+         *     default
+         * @return this
+         * @throws IllegalArgumentException if zero; other bits are refused when it is created
+         */
+        public Builder permissions(int mode) {
+            if (mode == 0) {
+                throw new IllegalArgumentException(
+                        "permissions: mode=0; take read and write bits only, 0600 among them");
+            }
+            permissions = mode;
+            return this;
+        }
+
+        /**
+         * How long a segment that is created lives.
+         *
+         * @param lifetime not null
+         * @return this
+         */
+        public Builder lifetime(Lifetime lifetime) {
+            this.lifetime = Objects.requireNonNull(lifetime, "lifetime");
+            return this;
+        }
+
+        /**
+         * Allows to open a segment that another user has created. Names can be taken by anyone on
+         * the host: allow it only if every user who could create a segment of that name is trusted.
+         *
+         * @return this
+         */
+        public Builder allowOtherOwner() {
+            allowOtherOwner = true;
+            return this;
+        }
+
+        /**
+         * As {@link SharedMemory#create(String, long)}, with these options.
+         *
+         * @param name as there
+         * @param bytes as there
+         * @return as there
+         */
+        public SharedMemory create(String name, long bytes) {
+            return get(Native.How.CREATE, Objects.requireNonNull(name, "name"), bytes);
+        }
+
+        /**
+         * As {@link SharedMemory#open(String)}, with these options.
+         *
+         * @param name as there
+         * @return as there
+         */
+        public SharedMemory open(String name) {
+            return get(Native.How.OPEN, Objects.requireNonNull(name, "name"), 0);
+        }
+
+        /**
+         * As {@link SharedMemory#openOrCreate(String, long)}, with these options.
+         *
+         * @param name as there
+         * @param bytes as there
+         * @return as there
+         */
+        public SharedMemory openOrCreate(String name, long bytes) {
+            return get(Native.How.OPEN_OR_CREATE, Objects.requireNonNull(name, "name"), bytes);
+        }
+
+        /**
+         * As {@link SharedMemory#anonymous(long)}, with these options.
+         *
+         * @param bytes as there
+         * @return as there
+         */
+        public SharedMemory anonymous(long bytes) {
+            return get(Native.How.CREATE, null, bytes);
+        }
+
+        private SharedMemory get(Native.How how, String name, long bytes) {
+            return new SharedMemory(
+                    Attachment.open(
+                            how,
+                            name,
+                            bytes,
+                            permissions,
+                            lifetime == null ? 0 : lifetime.code,
+                            allowOtherOwner));
+        }
+    }
+
+    /**
+     * Removes a segment's name, and its memory when the last process that has it open has closed it.
+     * A damaged segment can be removed, too.
+     *
+     * @param name as for {@link #create}
+     * @throws NotFoundException if there is none
+     * @throws PermissionDeniedException if this user may not
+     * @throws BusyException if a process that creates, opens or closes it is stopped half-way
+     * @throws IllegalArgumentException if the name cannot be
+     * @throws UnavailableException if the native library or the host's shared memory is missing
+     */
+    public static void unlink(String name) {
+        Native.unlink(Objects.requireNonNull(name, "name"));
+    }
+
+    /**
+     * Removes every {@link Lifetime#LAST_OUT} segment of this user whose processes are all gone, and
+     * what creators that were killed half-way left behind. Creating a segment does that on its way.
+     *
+     * @return how many were removed
+     * @throws UnavailableException if the native library or the host's shared memory is missing
+     */
+    public static int reap() {
+        return Native.reap();
+    }
+
+    // ---- what it is ----------------------------------------------------------------------------
+
+    /**
+     * The name; a generated one for an anonymous segment.
+     *
+     * @return the name, also after close
+     */
+    public String name() {
+        return attachment.name();
+    }
+
+    /**
+     * The bytes that objects may take in all.
+     *
+     * @return at least what was asked for
+     * @throws ClosedException after close
+     */
+    public long sizeBytes() {
+        return SegmentInfo.sizeBytes(attachment);
+    }
+
+    /**
+     * The bytes that no object has taken.
+     *
+     * @return as of a moment ago: other processes may take some at any time
+     * @throws ClosedException after close
+     */
+    public long freeBytes() {
+        return SegmentInfo.freeBytes(attachment);
+    }
+
+    /**
+     * The objects in it, in the order of their creation.
+     *
+     * @return an unmodifiable list
+     * @throws ClosedException after close
+     * @throws WrongLayoutException if a process has damaged the segment
+     */
+    public List<ObjectInfo> objects() {
+        return SegmentInfo.objects(attachment);
+    }
+
+    /**
+     * The processes that have it open, this one included. Who is gone is known from the kernel, not
+     * from the process's id.
+     *
+     * @return an unmodifiable list
+     * @throws ClosedException after close
+     */
+    public List<Participant> participants() {
+        return SegmentInfo.participants(attachment);
+    }
+
+    /**
+     * Whether {@link #close} has been called.
+     *
+     * @return true after close
+     */
+    public boolean isClosed() {
+        return attachment.isClosed();
+    }
+
+    /**
+     * Ends this object's part in the segment; see the class comment. Does nothing if it is closed
+     * already. Threads of this JVM that wait for a lock of the segment get {@link ClosedException}:
+     * interruptible waits at once, others when the lock becomes free.
+     *
+     * @throws LockHeldException if a thread of this JVM holds a lock of the segment; nothing has
+     *     changed then
+     */
+    @Override
+    public void close() {
+        attachment.close();
+    }
+
+    @Override
+    public String toString() {
+        return "SharedMemory[name=" + name() + (isClosed() ? ", closed" : "") + "]";
+    }
+
+    Attachment attachment() {
+        return attachment;
+    }
+
+    // ---- as a handle ---------------------------------------------------------------------------
+
+    @Serial
+    private Object writeReplace() {
+        attachment.ensureOpen("serialize");
+        return new Handle(name(), attachment.id());
+    }
+
+    @Serial
+    private void readObject(ObjectInputStream stream) throws InvalidObjectException {
+        throw new InvalidObjectException("a segment travels as a handle");
+    }
+
+    private record Handle(String name, byte[] id) implements Serializable {
+        @Serial
+        private Object readResolve() {
+            SharedMemory memory = builder().allowOtherOwner().open(name);
+            if (memory.attachment.hasId(id)) {
+                return memory;
+            }
+            memory.close();
+            throw new NotFoundException(
+                    "PSHM_ENOENT",
+                    "deserialize: name="
+                            + name
+                            + ": the segment that was sent is gone, and another has its name;"
+                            + " keep a segment open until its receivers have it",
+                    null);
+        }
+    }
+}

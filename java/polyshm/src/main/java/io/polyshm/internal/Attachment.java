@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.internal;
+
+import io.polyshm.ClosedException;
+import io.polyshm.internal.binding.Natives;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Set;
+import java.util.WeakHashMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * One opening of a segment, and the life of its mapping.
+ *
+ * <p>Why no access can fault. Element access goes through buffers that come from {@link #window}; each
+ * of them pins the mapping until the buffer and all views derived from it are unreachable, and this
+ * object does the same for the native handles. {@link #close} ends the participation at once and
+ * takes the buffers away from the views, so that the next access throws; a thread that has loaded a
+ * buffer before that still reads and writes the real memory. What this leaves open: the pages of a
+ * closed segment are given back when the garbage collector finds its buffers unreachable, which
+ * {@link #open} brings about when shared memory is full.
+ */
+public final class Attachment {
+    /** What loses its access when the segment is closed. */
+    public interface View {
+        /** Access no more: every later use throws {@link ClosedException}. */
+        void invalidate();
+    }
+
+    private static final Cleaner CLEANER = Cleaner.create();
+
+    /** Until it is closed an attachment is reachable: without a close it lives until the JVM ends. */
+    private static final Set<Attachment> OPEN = ConcurrentHashMap.newKeySet();
+
+    /** Closed segments of this process whose mapping is still pinned. */
+    private static final AtomicInteger LINGERING = new AtomicInteger();
+
+    private static final int COLLECTIONS_BEFORE_FULL = 5;
+
+    private final long segment;
+    private final String name;
+    private final byte[] id;
+    private final Set<View> views = Collections.newSetFromMap(new WeakHashMap<>());
+    private final ConcurrentHashMap<Long, NativeLock> locks = new ConcurrentHashMap<>();
+    private final AtomicInteger pins;
+    private boolean closed;
+
+    private Attachment(long segment) {
+        this.segment = segment;
+        this.name = Natives.pshm_segment_name(segment);
+        this.id = Native.segmentId(segment);
+        this.pins = new AtomicInteger();
+        pinFor(this);
+        OPEN.add(this);
+    }
+
+    /** Creates or opens a segment; parameters as {@link Native#segment}. */
+    public static Attachment open(
+            Native.How how,
+            String name,
+            long bytes,
+            int permissions,
+            int lifetime,
+            boolean otherOwner) {
+        for (int collections = 0; ; collections++) {
+            try {
+                return new Attachment(
+                        Native.segment(how, name, bytes, permissions, lifetime, otherOwner));
+            } catch (io.polyshm.MemoryFullException full) {
+                if (LINGERING.get() == 0 || collections == COLLECTIONS_BEFORE_FULL) {
+                    throw full;
+                }
+                collectGarbage(collections);
+            }
+        }
+    }
+
+    /** Lets closed segments go, as the JDK does for direct buffers when their limit is reached. */
+    private static void collectGarbage(int attempt) {
+        System.gc();
+        try {
+            Thread.sleep(1L << attempt * 2);
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    public String name() {
+        return name;
+    }
+
+    /** Whether this is the very segment that has this id. */
+    public boolean hasId(byte[] other) {
+        return Arrays.equals(id, other);
+    }
+
+    public byte[] id() {
+        return id.clone();
+    }
+
+    /** The native handle, valid while this object is reachable. */
+    public long segment() {
+        return segment;
+    }
+
+    /** Register a view, unless the segment is closed. */
+    public synchronized void add(View view) {
+        ensureOpen("attach");
+        views.add(view);
+    }
+
+    /** The lock behind a native handle: always the same object. */
+    public NativeLock lock(long handle) {
+        return locks.computeIfAbsent(handle, each -> new NativeLock(this, each));
+    }
+
+    /**
+     * A buffer over native memory of the segment that keeps it mapped.
+     *
+     * @param bytes at most {@link Integer#MAX_VALUE}
+     */
+    public ByteBuffer window(long address, long bytes) {
+        ByteBuffer buffer = Native.buffer(address, bytes);
+        pinFor(buffer);
+        return buffer;
+    }
+
+    private void pinFor(Object user) {
+        Natives.pshm_segment_pin(segment);
+        pins.incrementAndGet();
+        CLEANER.register(user, unpin(segment, pins));
+    }
+
+    /** Static, as it must not refer to what it cleans up after. */
+    private static Runnable unpin(long segment, AtomicInteger pins) {
+        return () -> {
+            if (pins.decrementAndGet() == 0) {
+                LINGERING.decrementAndGet();
+            }
+            Natives.pshm_segment_unpin(segment);
+        };
+    }
+
+    public synchronized boolean isClosed() {
+        return closed;
+    }
+
+    /** Throws if the segment is closed. */
+    public synchronized void ensureOpen(String operation) {
+        if (closed) {
+            throw closed(operation);
+        }
+    }
+
+    public ClosedException closed(String operation) {
+        return new ClosedException(
+                "PSHM_ECLOSED",
+                operation + ": segment=" + name + " is closed; open it again to use it",
+                null);
+    }
+
+    /**
+     * Ends the participation, once; see {@code pshm_segment_close}.
+     *
+     * @throws io.polyshm.LockHeldException if this process holds a lock of the segment
+     */
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        Native.close(segment);
+        closed = true;
+        LINGERING.incrementAndGet();
+        OPEN.remove(this);
+        views.forEach(View::invalidate);
+        locks.values().forEach(NativeLock::invalidate);
+        Reference.reachabilityFence(this);
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.internal;
+
+import io.polyshm.UnavailableException;
+import io.polyshm.internal.binding.Natives;
+import io.polyshm.internal.binding.pshm_lock_info;
+import io.polyshm.internal.binding.pshm_object_info;
+import io.polyshm.internal.binding.pshm_options;
+import io.polyshm.internal.binding.pshm_participant_info;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
+
+/**
+ * The checked wrapper of the raw binding: one method for each native function that can fail. It
+ * loads the library, and throws what {@link Errors} makes of a code. Structs live in direct
+ * buffers, so nothing here has to be freed. The hot paths of {@link NativeLock} call the
+ * binding themselves and look at the code first.
+ */
+public final class Native {
+    private static final String[] KIND_NAMES = {"", "array", "value", "lock"}; // by pshm_kind
+    private static final Throwable LOAD_FAILURE = load();
+
+    private Native() {}
+
+    private static Throwable load() {
+        try {
+            Loader.load(Natives.class);
+            Natives.pshm_thread_require_names(1);
+            return null;
+        } catch (LinkageError | RuntimeException failure) {
+            return failure;
+        }
+    }
+
+    /**
+     * Makes sure that the native library is there.
+     *
+     * @throws UnavailableException if it is not
+     */
+    public static void require() {
+        if (LOAD_FAILURE != null) {
+            throw new UnavailableException(
+                    "JAVA_ENATIVES",
+                    "load: the native library of Polyshm for platform="
+                            + Loader.getPlatform()
+                            + " cannot be loaded: "
+                            + LOAD_FAILURE.getMessage()
+                            + "; put the artifact io.polyshm:polyshm with the classifier "
+                            + Loader.getPlatform()
+                            + " on the class path or module path; if the folder that it is extracted"
+                            + " to cannot be written or executed, name another with"
+                            + " -Dorg.bytedeco.javacpp.cachedir=<folder>",
+                    LOAD_FAILURE);
+        }
+    }
+
+    /** Which of the three ways to get hold of a segment. */
+    public enum How {
+        CREATE,
+        OPEN,
+        OPEN_OR_CREATE
+    }
+
+    /**
+     * Creates or opens a segment.
+     *
+     * @param name null for an anonymous one
+     * @param permissions mode bits, 0 for the default
+     * @param lifetime a {@code pshm_lifetime}, 0 for the default
+     * @return the handle
+     */
+    public static long segment(
+            How how, String name, long bytes, int permissions, int lifetime, boolean otherOwner) {
+        require();
+        pshm_options options =
+                new pshm_options(memory(Loader.sizeof(pshm_options.class)))
+                        .permissions(permissions)
+                        .lifetime(lifetime)
+                        .allow_other_owner(otherOwner ? 1 : 0);
+        if (name != null) {
+            checkName(how.name().toLowerCase(Locale.ROOT), name);
+        }
+        long[] out = new long[1];
+        Errors.check(
+                switch (how) {
+                    case CREATE -> Natives.pshm_segment_create(name, bytes, options, out);
+                    case OPEN -> Natives.pshm_segment_open(name, options, out);
+                    case OPEN_OR_CREATE -> Natives.pshm_segment_open_or_create(
+                            name, bytes, options, out);
+                });
+        return out[0];
+    }
+
+    /** Ends the participation; the mapping stays for the pins. */
+    public static void close(long segment) {
+        Errors.check(Natives.pshm_segment_close(segment));
+    }
+
+    public static void unlink(String name) {
+        require();
+        checkName("unlink", name);
+        Errors.check(Natives.pshm_segment_unlink(name));
+    }
+
+    public static int reap() {
+        require();
+        return Errors.check(Natives.pshm_reap());
+    }
+
+    /** The bytes that one object takes from its segment. */
+    public static long objectBytes(int kind, int type, long length) {
+        require();
+        return Errors.check(Natives.pshm_object_bytes(kind, type, length));
+    }
+
+    /** An object's native handles: its data, 0 for a lock, and its lock. */
+    public record ObjectHandles(long data, long lock) {}
+
+    /** Gets or creates an object. */
+    public static ObjectHandles object(
+            long segment, int kind, String name, int type, long length) {
+        checkName(KIND_NAMES[kind], name);
+        long[] out = new long[1];
+        if (kind == Natives.PSHM_ARRAY) {
+            Errors.check(Natives.pshm_array_open(segment, name, type, length, out));
+            return new ObjectHandles(
+                    Natives.pshm_array_data(out[0]), Natives.pshm_array_lock(out[0]));
+        }
+        if (kind == Natives.PSHM_VALUE) {
+            Errors.check(Natives.pshm_value_open(segment, name, type, out));
+            return new ObjectHandles(
+                    Natives.pshm_value_data(out[0]), Natives.pshm_value_lock(out[0]));
+        }
+        Errors.check(Natives.pshm_lock_open(segment, name, out));
+        return new ObjectHandles(0, out[0]);
+    }
+
+    /** The segment's objects, each turned into a {@code T} by {@code read}. */
+    public static <T> List<T> objects(long segment, Function<pshm_object_info, T> read) {
+        pshm_object_info info =
+                new pshm_object_info(memory(Loader.sizeof(pshm_object_info.class)));
+        return all(
+                cursor -> Natives.pshm_segment_next_object(segment, cursor, info),
+                () -> read.apply(info));
+    }
+
+    /** The segment's live participants. */
+    public static <T> List<T> participants(
+            long segment, Function<pshm_participant_info, T> read) {
+        pshm_participant_info info =
+                new pshm_participant_info(memory(Loader.sizeof(pshm_participant_info.class)));
+        return all(
+                cursor -> Natives.pshm_segment_next_participant(segment, cursor, info),
+                () -> read.apply(info));
+    }
+
+    private interface Step {
+        int next(long[] cursor);
+    }
+
+    private static <T> List<T> all(Step step, Supplier<T> read) {
+        List<T> result = new ArrayList<>();
+        long[] cursor = {0};
+        while (Errors.check(step.next(cursor)) == 1) {
+            result.add(read.get());
+        }
+        return List.copyOf(result);
+    }
+
+    /** Who holds a lock and what has happened to it. */
+    public static <T> T inspect(long lock, Function<pshm_lock_info, T> read) {
+        pshm_lock_info info = new pshm_lock_info(memory(Loader.sizeof(pshm_lock_info.class)));
+        Errors.check(Natives.pshm_lock_inspect(lock, info));
+        return read.apply(info);
+    }
+
+    /** The 16 bytes that tell a segment from others of its name. */
+    static byte[] segmentId(long segment) {
+        byte[] id = new byte[16];
+        buffer(Natives.pshm_segment_id(segment), id.length).get(id);
+        return id;
+    }
+
+    /** A file without a name for {@link #closeScratch}; its path goes to {@code path[0]}. */
+    public static int createScratch(String[] path) {
+        require();
+        byte[] text = new byte[Natives.PSHM_SCRATCH_PATH_BYTES];
+        int descriptor = Errors.check(Natives.pshm_scratch_create(text));
+        int length = 0;
+        while (text[length] != 0) {
+            length++;
+        }
+        path[0] = new String(text, 0, length, StandardCharsets.US_ASCII);
+        return descriptor;
+    }
+
+    public static void closeScratch(int descriptor) {
+        Natives.pshm_scratch_close(descriptor);
+    }
+
+    /**
+     * A view of native memory in native byte order. It does not keep the memory: see {@link
+     * Attachment#window}.
+     *
+     * @param bytes at most {@link Integer#MAX_VALUE}
+     */
+    static ByteBuffer buffer(long address, long bytes) {
+        // Only of its own classes does JavaCPP know that an element is one byte.
+        return new BytePointer(new Window(address, bytes)).asByteBuffer();
+    }
+
+    /** A pointer that owns nothing. */
+    private static final class Window extends Pointer {
+        Window(long address, long bytes) {
+            this.address = address;
+            this.limit = bytes;
+            this.capacity = bytes;
+        }
+    }
+
+    private static Pointer memory(int bytes) {
+        return new Pointer(ByteBuffer.allocateDirect(bytes));
+    }
+
+    /** C ends a string at a NUL, so a name with one would be taken for another name. */
+    private static void checkName(String operation, String name) {
+        if (name.indexOf('\0') >= 0) {
+            throw new IllegalArgumentException(
+                    operation
+                            + ": name=\""
+                            + name.replace("\0", "\\0")
+                            + "\" has a NUL character; take 1 to "
+                            + Natives.PSHM_NAME_MAX
+                            + " characters out of A-Z a-z 0-9 . _ -, the first not a dot");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.internal;
+
+import io.polyshm.SharedMemory.Kind;
+import io.polyshm.SharedMemory.ObjectInfo;
+import io.polyshm.SharedMemory.Participant;
+import io.polyshm.internal.binding.Natives;
+import java.lang.ref.Reference;
+import java.util.List;
+import java.util.Map;
+import java.util.function.LongFunction;
+
+/** What a segment tells of itself, in terms of the public API. */
+public final class SegmentInfo {
+    private static final Map<Integer, Class<?>> ELEMENT_TYPES =
+            Map.of(
+                    0, void.class,
+                    Natives.PSHM_BOOLEAN, boolean.class,
+                    Natives.PSHM_INT8, byte.class,
+                    Natives.PSHM_INT16, short.class,
+                    Natives.PSHM_CHAR16, char.class,
+                    Natives.PSHM_INT32, int.class,
+                    Natives.PSHM_INT64, long.class,
+                    Natives.PSHM_FLOAT32, float.class,
+                    Natives.PSHM_FLOAT64, double.class);
+
+    private static final Map<Integer, Kind> KINDS =
+            Map.of(
+                    Natives.PSHM_ARRAY, Kind.ARRAY,
+                    Natives.PSHM_VALUE, Kind.VALUE,
+                    Natives.PSHM_LOCK, Kind.LOCK);
+
+    private SegmentInfo() {}
+
+    public static long sizeBytes(Attachment attachment) {
+        return of(attachment, "sizeBytes", Natives::pshm_segment_size_bytes);
+    }
+
+    public static long freeBytes(Attachment attachment) {
+        return of(attachment, "freeBytes", Natives::pshm_segment_free_bytes);
+    }
+
+    public static List<ObjectInfo> objects(Attachment attachment) {
+        return of(
+                attachment,
+                "objects",
+                segment ->
+                        Native.objects(
+                                segment,
+                                info ->
+                                        new ObjectInfo(
+                                                Text.of(info.name()),
+                                                KINDS.get(info.kind()),
+                                                ELEMENT_TYPES.get(info.type()),
+                                                info.length(),
+                                                info.bytes())));
+    }
+
+    public static List<Participant> participants(Attachment attachment) {
+        return of(
+                attachment,
+                "participants",
+                segment ->
+                        Native.participants(
+                                segment,
+                                info ->
+                                        new Participant(
+                                                info.pid(),
+                                                Text.of(info.command()),
+                                                Text.instant(info.since_ns()))));
+    }
+
+    private static <T> T of(Attachment attachment, String operation, LongFunction<T> read) {
+        attachment.ensureOpen(operation);
+        T result = read.apply(attachment.segment());
+        Reference.reachabilityFence(attachment);
+        return result;
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.internal.fork;
+
+import io.polyshm.ForkedJvmException;
+import java.io.BufferedOutputStream;
+import java.io.File;
+import java.io.IOException;
+import java.io.NotSerializableException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+
+/**
+ * Starts child JVMs: hands the task, the arguments and an empty outcome over in scratch files. What
+ * was begun is undone if any step fails.
+ */
+public final class ChildLauncher implements AutoCloseable {
+    private final String operation;
+    private final LaunchOptions options;
+    private ScratchFile taskFile;
+    private ScratchFile outcomeFile;
+    private ScratchFile argumentFile;
+    private Process process;
+    private boolean handedOver;
+
+    private ChildLauncher(String operation, LaunchOptions options) {
+        this.operation = operation;
+        this.options = options;
+    }
+
+    /**
+     * Starts a child.
+     *
+     * @param call whether the task has a result
+     */
+    public static ChildProcess start(LaunchOptions options, Object task, boolean call) {
+        String operation = call ? "ForkedJvm.call" : "ForkedJvm.start";
+        try (ChildLauncher launcher = new ChildLauncher(operation, new LaunchOptions(options))) {
+            return launcher.start(task, call);
+        } catch (NotSerializableException e) {
+            throw new ForkedJvmException(
+                    "JAVA_ECAPTURE",
+                    operation + ": the task cannot travel to another JVM: " + e.getMessage(),
+                    e);
+        } catch (IOException e) {
+            throw new ForkedJvmException(
+                    "JAVA_ESTART", operation + ": cannot hand over the task: " + e, e);
+        }
+    }
+
+    private ChildProcess start(Object task, boolean call) throws IOException {
+        taskFile = ScratchFile.create();
+        outcomeFile = ScratchFile.create();
+        argumentFile = ScratchFile.create();
+
+        UUID token = UUID.randomUUID();
+        String description = writeTask(task, token);
+        Files.write(outcomeFile.path(), Outcome.prepared(bytes(token)));
+
+        ProcessBuilder builder = builder();
+        String parent = String.valueOf(ProcessHandle.current().pid());
+        builder.command()
+                .addAll(
+                        List.of(
+                                options.mayOutliveParent ? "outlive" : parent,
+                                call ? "call" : "run",
+                                taskFile.path().toString(),
+                                outcomeFile.path().toString(),
+                                token.toString().replace("-", ""),
+                                description));
+        process = launch(builder);
+        ChildProcess child =
+                new ChildProcess(
+                        process,
+                        description,
+                        outcomeFile,
+                        List.of(taskFile, outcomeFile, argumentFile),
+                        options);
+        child.startThreads();
+        handedOver = true;
+        return child;
+    }
+
+    private String writeTask(Object task, UUID token) throws IOException {
+        try (OutputStream out =
+                new BufferedOutputStream(Files.newOutputStream(taskFile.path()), 1 << 16)) {
+            out.write(bytes(token));
+            return TaskWriter.write(task, out);
+        }
+    }
+
+    private static byte[] bytes(UUID token) {
+        return ByteBuffer.allocate(Outcome.TOKEN_BYTES)
+                .putLong(token.getMostSignificantBits())
+                .putLong(token.getLeastSignificantBits())
+                .array();
+    }
+
+    private ProcessBuilder builder() throws IOException {
+        ParentJvm parent = ParentJvm.current();
+        Path home = options.javaHome != null ? options.javaHome : parent.javaHome();
+        ProcessBuilder builder =
+                new ProcessBuilder(home.resolve("bin/java").toString(), "@" + argumentFile.path());
+        Map<String, String> environment = builder.environment();
+        options.environment.forEach(
+                (name, value) -> {
+                    if (value == null) {
+                        environment.remove(name);
+                    } else {
+                        environment.put(name, value);
+                    }
+                });
+        if (options.directory != null) {
+            builder.directory(options.directory.toFile());
+        }
+        builder.redirectOutput(options.output);
+        if (options.error != null && options.error != ProcessBuilder.Redirect.DISCARD) {
+            builder.redirectError(options.error);
+        }
+        if (options.mayOutliveParent) {
+            builder.redirectInput(new File("/dev/null"));
+        }
+        List<String> arguments = CommandLine.arguments(parent, options, environment);
+        Files.write(argumentFile.path(), CommandLine.argumentFile(arguments));
+        return builder;
+    }
+
+    private Process launch(ProcessBuilder builder) {
+        File java = new File(builder.command().get(0));
+        File directory = builder.directory();
+        String values = ": java=" + java + (directory == null ? "" : ", directory=" + directory);
+        if (!java.isFile() || !java.canExecute()) {
+            throw failure(
+                    "there is no java to be executed; name a Java home by builder().javaHome(...)"
+                            + values,
+                    null);
+        }
+        if (directory != null && !directory.isDirectory()) {
+            throw failure("the directory does not exist" + values, null);
+        }
+        try {
+            return builder.start();
+        } catch (IOException e) {
+            throw failure(
+                    "the operating system refused another process; if it is for lack of memory or"
+                            + " processes, see ulimit -u and the limits of the container"
+                            + values
+                            + ": "
+                            + e.getMessage(),
+                    e);
+        }
+    }
+
+    private ForkedJvmException failure(String text, IOException cause) {
+        return new ForkedJvmException("JAVA_ESTART", operation + ": " + text, cause);
+    }
+
+    /** Undoes an attempt that has failed. */
+    @Override
+    public void close() {
+        if (handedOver) {
+            return;
+        }
+        if (process != null) {
+            process.destroyForcibly();
+        }
+        close(taskFile);
+        close(outcomeFile);
+        close(argumentFile);
+    }
+
+    private static void close(ScratchFile file) {
+        if (file != null) {
+            file.close();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.internal.fork;
+
+import io.polyshm.ForkedJvm;
+import java.io.BufferedInputStream;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.NotSerializableException;
+
+/**
+ * The main class of a child JVM. It is on the way of every start, so it stays away from whatever
+ * loads many classes: no lambdas, no streams, no management, no java.nio.file.
+ *
+ * <p>Arguments, made by {@link ChildLauncher}: the process id of the parent that must not be
+ * outlived, or {@code outlive}; {@code run} or {@code call}; the path of the task, the path of the
+ * outcome, the token that both begin with as hexadecimal digits, and the task's description, which
+ * is for whoever lists processes.
+ */
+public final class ChildMain {
+    /** The exit code of a child whose parent is gone; as a shell gives for SIGHUP. */
+    static final int PARENT_GONE = 129;
+
+    private ChildMain() {}
+
+    /**
+     * Runs the task of a child JVM.
+     *
+     * @param args see the class
+     * @throws Throwable what the task threw, for the launcher to print and to exit with 1
+     */
+    public static void main(String[] args) throws Throwable {
+        if (!args[0].equals("outlive")) {
+            new ParentWatch(Long.parseLong(args[0])).begin();
+        }
+        // The pipe at standard input is the bond to the parent, not input for the task.
+        System.setIn(InputStream.nullInputStream());
+        boolean call = args[1].equals("call");
+
+        // Both are opened at once and checked: by its number, a later process could be the parent.
+        try (Outcome.Writer outcome = new Outcome.Writer(args[3])) {
+            checkToken(outcome.token(), args[4]);
+            runTask(readTask(args[2], args[4], outcome), call, outcome);
+        }
+    }
+
+    private static Object readTask(String path, String token, Outcome.Writer outcome)
+            throws IOException {
+        try (InputStream file = new BufferedInputStream(new FileInputStream(path), 1 << 16)) {
+            checkToken(file.readNBytes(Outcome.TOKEN_BYTES), token);
+            ClassLoader loader = Thread.currentThread().getContextClassLoader();
+            try (LoadingInputStream in = new LoadingInputStream(file, loader)) {
+                return in.readObject();
+            }
+        } catch (IOException
+                | ClassNotFoundException
+                | RuntimeException
+                | LinkageError
+                | StackOverflowError failure) {
+            outcome.failed(Outcome.Kind.TASK_UNREADABLE, "", failure);
+            System.exit(1);
+            throw new AssertionError(failure);
+        }
+    }
+
+    private static void runTask(Object task, boolean call, Outcome.Writer outcome)
+            throws Throwable {
+        Object result = null;
+        try {
+            outcome.running();
+            if (call) {
+                result = ((ForkedJvm.Computation<?>) task).call();
+            } else {
+                ((ForkedJvm.Task) task).run();
+            }
+        } catch (Throwable thrown) {
+            outcome.failed(Outcome.Kind.THREW, "", thrown);
+            if (call) {
+                // Whoever asks for the result is told; nobody has to ask after a task, so that one
+                // is printed, as of any main method.
+                Thread.currentThread().setUncaughtExceptionHandler(new Silence());
+            }
+            throw thrown;
+        }
+        if (!call) {
+            outcome.completed();
+            return;
+        }
+        try {
+            outcome.completed(result);
+        } catch (IOException | RuntimeException | LinkageError | StackOverflowError failure) {
+            String text =
+                    failure instanceof NotSerializableException
+                            ? CaptureDiagnosis.of(result, failure)
+                            : failure.toString();
+            outcome.failed(Outcome.Kind.RESULT_UNWRITABLE, text, failure);
+            System.exit(1);
+        }
+    }
+
+    private static void checkToken(byte[] read, String expected) {
+        StringBuilder digits = new StringBuilder();
+        for (byte b : read) {
+            digits.append(Character.forDigit(b >> 4 & 15, 16))
+                    .append(Character.forDigit(b & 15, 16));
+        }
+        if (!digits.toString().equals(expected)) {
+            Runtime.getRuntime().halt(PARENT_GONE);
+        }
+    }
+
+    private static final class Silence implements Thread.UncaughtExceptionHandler {
+        @Override
+        public void uncaughtException(Thread thread, Throwable thrown) {}
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.internal.fork;
+
+import io.polyshm.ForkedJvmException;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * One child JVM as its parent sees it. A thread of its own waits for its end and gives everything
+ * back at that moment, whether anybody joins or not. Safe for use by several threads.
+ */
+public final class ChildProcess {
+    // How long the end of a dead child's standard error is waited for. It comes at once unless the
+    // child left a process behind that has it open, too.
+    private static final long STDERR_GRACE_MILLIS = 1_000;
+
+    private static final long THREAD_STACK_BYTES = 128 << 10;
+
+    private final Process process;
+    private final String description;
+    private final ScratchFile outcomeFile;
+    private final List<ScratchFile> scratch;
+    private final StderrTail stderr;
+    private final File stderrFile;
+    private final Path directory;
+    private final CountDownLatch ended = new CountDownLatch(1);
+    private final CompletableFuture<Integer> exit = new CompletableFuture<>();
+    private volatile String requestedBy;
+    private volatile Ending ending;
+
+    /**
+     * Takes over a process that was just started.
+     *
+     * @param scratch the files to be closed at its end, the outcome among them
+     */
+    ChildProcess(
+            Process process,
+            String description,
+            ScratchFile outcomeFile,
+            List<ScratchFile> scratch,
+            LaunchOptions options) {
+        ProcessBuilder.Redirect error = options.error;
+        this.process = process;
+        this.description = description;
+        this.outcomeFile = outcomeFile;
+        this.scratch = scratch;
+        boolean piped = error == null || error == ProcessBuilder.Redirect.DISCARD;
+        this.stderr = piped ? new StderrTail(process.getErrorStream(), error == null) : null;
+        this.stderrFile = error == null ? null : error.file();
+        this.directory = options.directory != null ? options.directory : Path.of("");
+    }
+
+    /** Begins to look after the process. */
+    void startThreads() {
+        if (stderr != null) {
+            startThread(stderr, "polyshm-stderr-");
+        }
+        startThread(this::awaitExit, "polyshm-child-");
+    }
+
+    private void startThread(Runnable work, String name) {
+        Thread thread = new Thread(null, work, name + process.pid(), THREAD_STACK_BYTES, false);
+        thread.setDaemon(true);
+        thread.setContextClassLoader(null);
+        thread.start();
+    }
+
+    /** The work of this child's own thread. */
+    private void awaitExit() {
+        int exitCode = exitCodeOfOwnThread();
+        Outcome outcome = null;
+        Throwable problem = null;
+        try {
+            if (stderr != null) {
+                stderr.awaitEnd(STDERR_GRACE_MILLIS);
+            }
+            outcome = Outcome.read(outcomeFile.path());
+        } catch (IOException | InterruptedException | RuntimeException | OutOfMemoryError e) {
+            problem = e;
+        }
+        scratch.forEach(ScratchFile::close);
+        closeStdin();
+        String child = "pid=" + process.pid() + ", task=" + description;
+        ending = new Ending(child, exitCode, outcome, problem, requestedBy, lastWords(exitCode));
+        ended.countDown();
+        exit.complete(exitCode);
+    }
+
+    private int exitCodeOfOwnThread() {
+        while (true) {
+            try {
+                return process.waitFor();
+            } catch (InterruptedException nobodysBusiness) {
+                // Only a stranger who lists all threads can have done this.
+            }
+        }
+    }
+
+    private void closeStdin() {
+        try {
+            process.getOutputStream().close();
+        } catch (IOException alreadyBroken) {
+            // It was never written to.
+        }
+    }
+
+    private String stderrText() {
+        if (stderr != null) {
+            return stderr.text();
+        }
+        return stderrFile != null ? StderrTail.ofFile(stderrFile) : "";
+    }
+
+    private String lastWords(int exitCode) {
+        String text = stderrText();
+        String report =
+                exitCode == Signals.ABORTED ? CrashReport.summary(directory, process.pid()) : "";
+        return text.isEmpty() || report.isEmpty() ? text + report : text + "\n" + report;
+    }
+
+    /** Waits for the end of the process and of everything that belongs to it. */
+    public void await() throws InterruptedException {
+        ended.await();
+    }
+
+    /** Waits at most that long; false if it has not ended. Zero or less does not wait. */
+    public boolean await(long timeoutNanos) throws InterruptedException {
+        return ended.await(timeoutNanos, TimeUnit.NANOSECONDS);
+    }
+
+    /** After {@link #await()}: returns if all went well, throws what happened otherwise. */
+    public void check() {
+        ending.check(loader());
+    }
+
+    /** After {@link #check()}: the result. Once it was read its bytes are dropped. */
+    public Object takeResult() {
+        Ending last = ending;
+        try {
+            Object result = LoadingInputStream.read(last.outcome().payload(), loader());
+            ending = last.withoutPayload();
+            return result;
+        } catch (IOException
+                | ClassNotFoundException
+                | RuntimeException
+                | LinkageError
+                | StackOverflowError e) {
+            throw new ForkedJvmException(
+                    "JAVA_ERESULT",
+                    "get: the result of the child JVM cannot be read here: "
+                            + last.child()
+                            + ": "
+                            + e,
+                    e);
+        }
+    }
+
+    private static ClassLoader loader() {
+        ClassLoader context = Thread.currentThread().getContextClassLoader();
+        return context != null ? context : ChildProcess.class.getClassLoader();
+    }
+
+    public CompletableFuture<Integer> onExit() {
+        // Whoever has joined finds it completed.
+        return ended.getCount() == 0
+                ? CompletableFuture.completedFuture(process.exitValue())
+                : exit.copy();
+    }
+
+    public OptionalInt exitCode() {
+        return process.isAlive() ? OptionalInt.empty() : OptionalInt.of(process.exitValue());
+    }
+
+    public boolean isAlive() {
+        return process.isAlive();
+    }
+
+    public long pid() {
+        return process.pid();
+    }
+
+    public String description() {
+        return description;
+    }
+
+    // Process.destroy() would close the pipes as well: the child would take that for the death of
+    // its parent, and its last words would be lost.
+
+    public void terminate() {
+        noteRequest("terminate()");
+        process.toHandle().destroy();
+    }
+
+    public void kill() {
+        noteRequest("kill()");
+        process.toHandle().destroyForcibly();
+    }
+
+    private void noteRequest(String by) {
+        if (process.isAlive()) {
+            requestedBy = by;
+        }
+    }
+}

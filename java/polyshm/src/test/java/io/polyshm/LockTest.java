@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledForJreRange;
+import org.junit.jupiter.api.condition.JRE;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** One JVM; between JVMs in {@link OwnerDeathTest} and {@link TravelTest}. */
+@Timeout(120)
+class LockTest {
+    @RegisterExtension final Segments segments = new Segments();
+
+    private Lock lock;
+
+    @BeforeEach
+    void create() {
+        lock = Lock.create();
+    }
+
+    @AfterEach
+    void close() {
+        lock.close();
+    }
+
+    /** Runs in a thread of its own. */
+    private static <T> FutureTask<T> start(String name, Callable<T> work) {
+        FutureTask<T> task = new FutureTask<>(work);
+        new Thread(task, name).start();
+        return task;
+    }
+
+    private static <T> T inThread(Callable<T> work) throws Exception {
+        return start("other", work).get();
+    }
+
+    // ---- taking and giving back ------------------------------------------------------------------
+
+    @Test
+    void shouldBeTakenAgainAndGivenBackAsOften() throws Exception {
+        lock.lock();
+        lock.lock();
+        assertThat(lock.tryLock()).isTrue();
+        assertThat(lock.tryLock(1, TimeUnit.SECONDS)).isTrue();
+        lock.lockInterruptibly();
+        assertThat(lock.getHoldCount()).isEqualTo(5);
+        for (int left = 4; left >= 0; left--) {
+            assertThat(inThread(() -> lock.tryLock())).isFalse();
+            lock.unlock();
+            assertThat(lock.getHoldCount()).isEqualTo(left);
+        }
+        assertThat(lock.isHeldByCurrentThread()).isFalse();
+        inThread(
+                () -> {
+                    assertThat(lock.tryLock()).isTrue();
+                    lock.unlock();
+                    return null;
+                });
+    }
+
+    @Test
+    void shouldRefuseToUnlockWhenAnotherThreadOrNobodyHoldsIt() throws Exception {
+        assertThatThrownBy(lock::unlock)
+                .isInstanceOf(IllegalMonitorStateException.class)
+                .hasMessageContaining("does not hold");
+        lock.lock();
+        assertThatThrownBy(
+                        () ->
+                                inThread(
+                                        () -> {
+                                            lock.unlock();
+                                            return null;
+                                        }))
+                .hasCauseInstanceOf(IllegalMonitorStateException.class);
+        assertThat(lock.isHeldByCurrentThread()).isTrue();
+        lock.unlock();
+        assertThatThrownBy(lock::unlock).isInstanceOf(IllegalMonitorStateException.class);
+    }
+
+    @Test
+    void shouldTellItsOwner() throws Exception {
+        assertThat(lock.owner()).isEmpty();
+        Instant before = Instant.now().minusSeconds(1);
+        FutureTask<Object> holder =
+                start(
+                        "the holder",
+                        () -> {
+                            lock.lock();
+                            try {
+                                synchronized (this) {
+                                    wait();
+                                }
+                            } finally {
+                                lock.unlock();
+                            }
+                            return null;
+                        });
+        await().until(() -> lock.owner().isPresent());
+        Lock.Owner owner = lock.owner().orElseThrow();
+        assertThat(owner.pid()).isEqualTo(ProcessHandle.current().pid());
+        assertThat(owner.threadName()).isEqualTo("the holder");
+        assertThat(owner.since()).isBetween(before, Instant.now().plusSeconds(1));
+        assertThat(lock.isHeldByCurrentThread()).isFalse();
+        while (!holder.isDone()) {
+            synchronized (this) {
+                notifyAll();
+            }
+            Thread.onSpinWait();
+        }
+        holder.get();
+        assertThat(lock.owner()).isEmpty();
+    }
+
+    @Test
+    void shouldGuardTheActionAndReturnItsResult() {
+        assertThat(lock.<Boolean>withLock(() -> lock.isHeldByCurrentThread())).isTrue();
+        lock.withLock((Runnable) () -> assertThat(lock.isHeldByCurrentThread()).isTrue());
+        assertThatThrownBy(
+                        () ->
+                                lock.withLock(
+                                        (Runnable)
+                                                () -> {
+                                                    throw new IllegalStateException("mine");
+                                                }))
+                .hasMessage("mine");
+        assertThat(lock.isHeldByCurrentThread()).isFalse();
+    }
+
+    @Test
+    void shouldExcludeThreadsInEveryWayOfTaking() throws Exception {
+        int[] unguarded = {0};
+        List<FutureTask<Object>> tasks = new ArrayList<>();
+        for (int thread = 0; thread < 6; thread++) {
+            int way = thread;
+            tasks.add(
+                    start(
+                            "adder " + thread,
+                            () -> {
+                                for (int i = 0; i < 2_000; i++) {
+                                    switch (way % 3) {
+                                        case 0 -> lock.lock();
+                                        case 1 -> lock.lockInterruptibly();
+                                        default -> {
+                                            while (!lock.tryLock(1, TimeUnit.HOURS)) {
+                                                Thread.onSpinWait();
+                                            }
+                                        }
+                                    }
+                                    unguarded[0]++;
+                                    lock.unlock();
+                                }
+                                return null;
+                            }));
+        }
+        for (FutureTask<Object> task : tasks) {
+            task.get();
+        }
+        assertThat(unguarded[0]).isEqualTo(12_000);
+    }
+
+    @Test
+    void shouldBeOneLockWhenOpenedTwice() throws Exception {
+        try (SharedMemory memory = SharedMemory.anonymous(10_000)) {
+            Lock first = Lock.in(memory, "one");
+            Lock second = Lock.in(memory, "one");
+            first.lock();
+            assertThat(second.isHeldByCurrentThread()).isTrue();
+            assertThat(inThread(() -> second.tryLock())).isFalse();
+            second.unlock();
+            assertThat(inThread(() -> second.tryLock() && unlocked(second))).isTrue();
+        }
+    }
+
+    private static boolean unlocked(Lock lock) {
+        lock.unlock();
+        return true;
+    }
+
+    @Test
+    void shouldHaveNoConditions() {
+        assertThatThrownBy(lock::newCondition).isInstanceOf(UnsupportedOperationException.class);
+    }
+
+    // ---- interrupts and timeouts -----------------------------------------------------------------
+
+    @Test
+    void shouldThrowAtOnceWhenInterruptedBefore() {
+        Thread.currentThread().interrupt();
+        assertThatThrownBy(lock::lockInterruptibly).isInstanceOf(InterruptedException.class);
+        assertThat(Thread.interrupted()).isFalse();
+        Thread.currentThread().interrupt();
+        assertThatThrownBy(() -> lock.tryLock(1, TimeUnit.HOURS))
+                .isInstanceOf(InterruptedException.class);
+        assertThat(lock.isHeldByCurrentThread()).isFalse();
+    }
+
+    @Test
+    void shouldKeepTheInterruptWhenNotInterruptible() {
+        Thread.currentThread().interrupt();
+        lock.lock();
+        assertThat(Thread.currentThread().isInterrupted()).isTrue();
+        assertThat(lock.tryLock()).isTrue();
+        assertThat(Thread.interrupted()).isTrue();
+        lock.unlock();
+        lock.unlock();
+    }
+
+    @Test
+    void shouldEndTheWaitAtOnceWhenInterrupted() throws Exception {
+        lock.lock();
+        for (Callable<Object> wait :
+                List.<Callable<Object>>of(
+                        () -> {
+                            lock.lockInterruptibly();
+                            return null;
+                        },
+                        () -> lock.tryLock(1, TimeUnit.HOURS))) {
+            FutureTask<Object> task = new FutureTask<>(wait);
+            Thread waiter = new Thread(task, "waiter");
+            waiter.start();
+            await().until(() -> waiter.getState() == Thread.State.WAITING);
+            waiter.interrupt();
+            assertThatThrownBy(task::get).hasCauseInstanceOf(InterruptedException.class);
+        }
+        lock.unlock();
+        inThread(
+                () -> {
+                    lock.lock();
+                    lock.unlock();
+                    return null;
+                });
+    }
+
+    @Test
+    void shouldTakeTheLockWhenWaitedForAgainAfterAnInterrupt() throws Exception {
+        lock.lock();
+        FutureTask<Integer> task =
+                new FutureTask<>(
+                        () -> {
+                            int interrupts = 0;
+                            while (true) {
+                                try {
+                                    lock.lockInterruptibly();
+                                    lock.unlock();
+                                    return interrupts;
+                                } catch (InterruptedException again) {
+                                    interrupts++;
+                                }
+                            }
+                        });
+        Thread waiter = new Thread(task, "waiter");
+        waiter.start();
+        for (int i = 0; i < 20; i++) {
+            await().until(() -> waiter.getState() == Thread.State.WAITING);
+            waiter.interrupt();
+            await().until(() -> !waiter.isInterrupted());
+        }
+        long agents =
+                Thread.getAllStackTraces().keySet().stream()
+                        .filter(thread -> thread.getName().startsWith("polyshm-lock-agent"))
+                        .filter(thread -> thread.getState() == Thread.State.RUNNABLE) // in C
+                        .count();
+        lock.unlock();
+        assertThat(agents).as("threads that wait for one thread").isEqualTo(1);
+        assertThat(task.get()).isBetween(1, 20);
+    }
+
+    @Test
+    void shouldReturnFalseWhenTheTimeIsOver() throws Exception {
+        lock.lock();
+        for (long time : new long[] {0, -1, Long.MIN_VALUE, 1, 30}) {
+            assertThat(inThread(() -> lock.tryLock(time, TimeUnit.MILLISECONDS))).isFalse();
+        }
+        lock.unlock();
+        assertThat(inThread(() -> lock.tryLock(0, TimeUnit.SECONDS) && unlocked(lock))).isTrue();
+        assertThat(inThread(() -> lock.tryLock(Long.MAX_VALUE, TimeUnit.DAYS) && unlocked(lock)))
+                .isTrue();
+    }
+
+    // ---- close -----------------------------------------------------------------------------------
+
+    @Test
+    void shouldNotCloseWhenHeldByAnyThreadOfThisProcess() throws Exception {
+        FutureTask<Object> holder =
+                start(
+                        "holder",
+                        () -> {
+                            lock.lock();
+                            synchronized (this) {
+                                wait();
+                            }
+                            lock.unlock();
+                            return null;
+                        });
+        await().until(() -> lock.owner().isPresent());
+        assertThatThrownBy(lock::close).isInstanceOf(LockHeldException.class);
+        while (!holder.isDone()) {
+            synchronized (this) {
+                notifyAll();
+            }
+            Thread.onSpinWait();
+        }
+        holder.get();
+    }
+
+    @Test
+    void shouldThrowInWaitersWhenClosedBehindAnotherProcessesBack() throws Exception {
+        try (SharedMemory memory = SharedMemory.create(segments.name(), 10_000)) {
+            SharedMemory mine = SharedMemory.open(memory.name());
+            Lock here = Lock.in(mine, "x");
+            ForkedJvm holder = holder(Lock.in(memory, "x"));
+            await().until(() -> here.owner().isPresent());
+            FutureTask<Object> interruptible =
+                    start(
+                            "interruptible",
+                            () -> {
+                                here.lockInterruptibly();
+                                return null;
+                            });
+            FutureTask<Object> plain =
+                    start(
+                            "plain",
+                            () -> {
+                                here.lock();
+                                return null;
+                            });
+            await().until(
+                            () ->
+                                    Thread.getAllStackTraces().keySet().stream()
+                                            .anyMatch(
+                                                    each ->
+                                                            each.getName().equals("interruptible")
+                                                                    && each.getState()
+                                                                            == Thread.State
+                                                                                    .WAITING));
+            mine.close();
+            assertThatThrownBy(interruptible::get)
+                    .isInstanceOf(ExecutionException.class)
+                    .hasCauseInstanceOf(ClosedException.class);
+            holder.kill();
+            assertThatThrownBy(plain::get)
+                    .isInstanceOf(ExecutionException.class)
+                    .cause()
+                    .isInstanceOfAny(ClosedException.class, OwnerDiedException.class);
+        }
+    }
+
+    private static ForkedJvm holder(Lock lock) {
+        return ForkedJvm.start(
+                () -> {
+                    lock.lock();
+                    Thread.sleep(Long.MAX_VALUE);
+                });
+    }
+
+    // ---- virtual threads -------------------------------------------------------------------------
+
+    @Test
+    @EnabledForJreRange(min = JRE.JAVA_21)
+    void shouldBeHeldByAVirtualThreadAcrossAPark() throws Exception {
+        int[] unguarded = {0};
+        List<Thread> threads = new ArrayList<>();
+        for (int thread = 0; thread < 50; thread++) {
+            threads.add(
+                    startVirtual(
+                            () -> {
+                                for (int i = 0; i < 20; i++) {
+                                    lock.lock();
+                                    int seen = unguarded[0];
+                                    Thread.yield();
+                                    sleep(0, 1000);
+                                    lock.lock();
+                                    unguarded[0] = seen + 1;
+                                    lock.unlock();
+                                    lock.unlock();
+                                }
+                            }));
+        }
+        for (Thread thread : threads) {
+            thread.join();
+        }
+        assertThat(unguarded[0]).isEqualTo(1000);
+    }
+
+    @Test
+    @EnabledForJreRange(min = JRE.JAVA_21)
+    void shouldTellOfTheDeathOfAVirtualThread() throws Exception {
+        startVirtual(() -> lock.lock()).join();
+        assertThatThrownBy(lock::lock).isInstanceOf(OwnerDiedException.class);
+        Thread repairer = startVirtual(() -> lock.repair(death -> lock.withLock(() -> {})));
+        repairer.join();
+        lock.lock();
+        lock.unlock();
+    }
+
+    private static void sleep(long millis, int nanos) {
+        try {
+            Thread.sleep(millis, nanos);
+        } catch (InterruptedException interrupted) {
+            throw new AssertionError(interrupted);
+        }
+    }
+
+    /** {@code Thread.startVirtualThread}, of JDK 21. */
+    private static Thread startVirtual(Runnable work) throws ReflectiveOperationException {
+        return (Thread)
+                Thread.class.getMethod("startVirtualThread", Runnable.class).invoke(null, work);
+    }
+}

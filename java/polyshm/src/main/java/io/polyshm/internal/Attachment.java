@@ -2,6 +2,7 @@
 package io.polyshm.internal;
 
 import io.polyshm.ClosedException;
+import io.polyshm.MemoryFullException;
 import io.polyshm.internal.binding.Natives;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
@@ -21,8 +22,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  * object does the same for the native handles. {@link #close} ends the participation at once and
  * takes the buffers away from the views, so that the next access throws; a thread that has loaded a
  * buffer before that still reads and writes the real memory. What this leaves open: the pages of a
- * closed segment are given back when the garbage collector finds its buffers unreachable, which
- * {@link #open} brings about when shared memory is full.
+ * closed segment are given back when the garbage collector finds its buffers unreachable; see {@link
+ * Lingering}.
  */
 public final class Attachment {
     /** What loses its access when the segment is closed. */
@@ -36,24 +37,20 @@ public final class Attachment {
     /** Until it is closed an attachment is reachable: without a close it lives until the JVM ends. */
     private static final Set<Attachment> OPEN = ConcurrentHashMap.newKeySet();
 
-    /** Closed segments of this process whose mapping is still pinned. */
-    private static final AtomicInteger LINGERING = new AtomicInteger();
-
-    private static final int COLLECTIONS_BEFORE_FULL = 5;
-
     private final long segment;
     private final String name;
     private final byte[] id;
     private final Set<View> views = Collections.newSetFromMap(new WeakHashMap<>());
     private final ConcurrentHashMap<Long, NativeLock> locks = new ConcurrentHashMap<>();
-    private final AtomicInteger pins;
+    private final AtomicInteger pins = new AtomicInteger();
+    private final long sizeBytes;
     private boolean closed;
 
     private Attachment(long segment) {
         this.segment = segment;
         this.name = Natives.pshm_segment_name(segment);
         this.id = Native.segmentId(segment);
-        this.pins = new AtomicInteger();
+        this.sizeBytes = Natives.pshm_segment_size_bytes(segment);
         pinFor(this);
         OPEN.add(this);
     }
@@ -66,26 +63,16 @@ public final class Attachment {
             int permissions,
             int lifetime,
             boolean otherOwner) {
-        for (int collections = 0; ; collections++) {
+        Lingering.makeRoom(bytes);
+        while (true) {
             try {
                 return new Attachment(
                         Native.segment(how, name, bytes, permissions, lifetime, otherOwner));
-            } catch (io.polyshm.MemoryFullException full) {
-                if (LINGERING.get() == 0 || collections == COLLECTIONS_BEFORE_FULL) {
+            } catch (MemoryFullException full) {
+                if (!Lingering.collect()) {
                     throw full;
                 }
-                collectGarbage(collections);
             }
-        }
-    }
-
-    /** Lets closed segments go, as the JDK does for direct buffers when their limit is reached. */
-    private static void collectGarbage(int attempt) {
-        System.gc();
-        try {
-            Thread.sleep(1L << attempt * 2);
-        } catch (InterruptedException interrupted) {
-            Thread.currentThread().interrupt();
         }
     }
 
@@ -132,16 +119,16 @@ public final class Attachment {
     private void pinFor(Object user) {
         Natives.pshm_segment_pin(segment);
         pins.incrementAndGet();
-        CLEANER.register(user, unpin(segment, pins));
+        CLEANER.register(user, unpin(segment, sizeBytes, pins));
     }
 
     /** Static, as it must not refer to what it cleans up after. */
-    private static Runnable unpin(long segment, AtomicInteger pins) {
+    private static Runnable unpin(long segment, long sizeBytes, AtomicInteger pins) {
         return () -> {
-            if (pins.decrementAndGet() == 0) {
-                LINGERING.decrementAndGet();
-            }
             Natives.pshm_segment_unpin(segment);
+            if (pins.decrementAndGet() == 0) {
+                Lingering.remove(sizeBytes);
+            }
         };
     }
 
@@ -174,7 +161,7 @@ public final class Attachment {
         }
         Native.close(segment);
         closed = true;
-        LINGERING.incrementAndGet();
+        Lingering.add(sizeBytes);
         OPEN.remove(this);
         views.forEach(View::invalidate);
         locks.values().forEach(NativeLock::invalidate);

@@ -78,10 +78,14 @@ build() { # build <module>: packages java/<module>, unless that is newer than ev
         grep -m 20 ERROR "build/$1.log" >&2
         exit 1
     }
+    touch "$done" # Maven leaves it alone if the class path is the same
 }
+
+jvm_options=() # for run
 
 run() { # run <module> <main class> [<argument>...]: becomes the program
     local classpath
     classpath=java/$1/target/classes:$(cat "java/$1/target/classpath")
-    exec "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED -cp "$classpath" "${@:2}"
+    exec "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED "${jvm_options[@]}" \
+        -cp "$classpath" "${@:2}"
 }

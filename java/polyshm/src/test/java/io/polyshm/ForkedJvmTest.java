@@ -225,11 +225,10 @@ class ForkedJvmTest {
     void shouldWriteToFileWhenOutputIsRedirected(@TempDir Path folder) throws Exception {
         Path file = folder.resolve("out");
         ForkedJvm.builder()
-                .jvmOptions("-Dstdout.encoding=UTF-8", "-Dsun.stdout.encoding=UTF-8")
                 .redirectOutput(ProcessBuilder.Redirect.to(file.toFile()))
-                .start(() -> System.out.print("Grüße"))
+                .start(() -> System.out.write("Grüße".getBytes(StandardCharsets.UTF_8)))
                 .join();
-        assertThat(file).hasContent("Grüße");
+        assertThat(file).usingCharset(StandardCharsets.UTF_8).hasContent("Grüße");
     }
 
     @Test

@@ -24,8 +24,8 @@ int64_t pshm_object_bytes(int kind, int type, int64_t length) {
         return pshm__fail(PSHM_EINVAL, "object: type=%d; take 1 to 8", type);
     if (kind == PSHM_VALUE)
         length = 1;
-    const int64_t most = (INT64_MAX - (int64_t)sizeof(pshm__object) - PSHM_ALIGN) /
-                         element_bytes[type];
+    const int64_t most =
+        (INT64_MAX - (int64_t)sizeof(pshm__object) - PSHM_ALIGN) / element_bytes[type];
     if (length < 1 || length > most)
         return pshm__fail(PSHM_EINVAL, "object: length=%" PRId64 "; take 1 to %" PRId64, length,
                           most);
@@ -187,9 +187,8 @@ static int open_object(const char *operation, pshm_segment *segment, const char 
     code = get_or_add(segment, name, &entry);
     if (code == 0)
         code = handle_of(segment, &entry, out);
-    return code == 0
-               ? 0
-               : pshm__while(code, "%s: segment=%s, name=%s", operation, segment->name, name);
+    return code == 0 ? 0
+                     : pshm__while(code, "%s: segment=%s, name=%s", operation, segment->name, name);
 }
 
 int pshm_array_open(pshm_segment *segment, const char *name, int type, int64_t length,

@@ -88,8 +88,7 @@ int pshm__header_read(pshm__file file, uint64_t file_bytes, pshm__header *out) {
     if (out->libc != here.libc)
         return mismatch("C library (1 glibc, 2 musl, 3 Windows)", out->libc, here.libc);
     if (out->architecture != here.architecture)
-        return mismatch("architecture (1 x86-64, 2 AArch64)", out->architecture,
-                        here.architecture);
+        return mismatch("architecture (1 x86-64, 2 AArch64)", out->architecture, here.architecture);
     if (out->mutex_bytes != here.mutex_bytes)
         return mismatch("size of a mutex in bytes", out->mutex_bytes, here.mutex_bytes);
     if (out->pid_namespace != here.pid_namespace)

@@ -50,7 +50,7 @@ struct pshm_segment {
     bool left;     /* at the process's end, without a close */
     pshm__file file;
     atomic_int state;
-    atomic_long pins; /* one for being open, one for each thread that waits, and the user's */
+    atomic_long pins;  /* one for being open, one for each thread that waits, and the user's */
     pshm__guard guard; /* over changes of state and handles */
     pshm__handle *handles;
     struct pshm_segment *next_open;
@@ -78,7 +78,8 @@ int pshm__header_fill(pshm__header *header, uint64_t total_bytes, const pshm_opt
  * if its creator has not published it, or PSHM_ELAYOUT. */
 int pshm__header_read(pshm__file file, uint64_t file_bytes, pshm__header *out);
 
-/* ---- participant.c: who has the segment open; the lifecycle lock is held for join and leave ---- */
+/* ---- participant.c: who has the segment open; the lifecycle lock is held for join and leave ----
+ */
 
 uint64_t pshm__participant_offset(const pshm_segment *segment, uint32_t slot);
 int pshm__participant_join(pshm_segment *segment);

@@ -49,8 +49,7 @@ int pshm__lifecycle_inspect(pshm__file file, pshm__header *header, bool *dead) {
     if (code < 0)
         return code;
 
-    bool in_use =
-        pshm__participant_any_other(file, PSHM_PARTICIPANT_OFFSET, PSHM_PARTICIPANTS);
+    bool in_use = pshm__participant_any_other(file, PSHM_PARTICIPANT_OFFSET, PSHM_PARTICIPANTS);
     if (code == PSHM__UNFINISHED && in_use)
         return pshm__fail(PSHM_ELAYOUT, "the header is damaged; unlink it and create it anew");
     *dead = code == PSHM__UNFINISHED || (header->lifetime == PSHM_LAST_OUT && !in_use);

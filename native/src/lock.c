@@ -5,10 +5,10 @@
  * Why a death is never missed and never made up. The kernel tells the next taker of the mutex that
  * its owner died. Between taking the mutex and storing its identity, and between clearing its
  * identity and giving the mutex back, an owner is not in the section that the lock guards: one that
- * died there has torn nothing, and the mutex is taken over in silence. Anyone else's identity stands
- * in the lock, so the taker moves it to `dead`, sets `abandoned`, and only then makes the mutex
- * consistent. A taker that is killed in the midst of that leaves the identity, and the next begins
- * again, or has cleared it, and then `abandoned` is set. `abandoned` is cleared only by
+ * died there has torn nothing, and the mutex is taken over in silence. Anyone else's identity
+ * stands in the lock, so the taker moves it to `dead`, sets `abandoned`, and only then makes the
+ * mutex consistent. A taker that is killed in the midst of that leaves the identity, and the next
+ * begins again, or has cleared it, and then `abandoned` is set. `abandoned` is cleared only by
  * pshm_lock_mark_good. Left open: a taker killed between counting a death and clearing the identity
  * has that death counted twice in `deaths`.
  */
@@ -85,8 +85,7 @@ static void record_death(pshm__lock *shared) {
 bool pshm__lock_is_held_here(pshm__lock *lock) {
     pshm__holder holder;
     load_holder(&lock->holder, &holder);
-    if (holder.thread >> 32 != pshm__os_pid() ||
-        holder.start_time != pshm__process_start_time())
+    if (holder.thread >> 32 != pshm__os_pid() || holder.start_time != pshm__process_start_time())
         return false;
     /* By a thread that has died, perhaps. */
     int code = pshm__os_mutex_try(lock->mutex);
@@ -113,7 +112,8 @@ static int owner_died(const pshm__lock *shared) {
                       shared->dead.name);
 }
 
-/* The mutex has been taken, with `code` 0 or PSHM_EOWNERDIED: becomes the caller's, or goes back. */
+/* The mutex has been taken, with `code` 0 or PSHM_EOWNERDIED: becomes the caller's, or goes back.
+ */
 static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs) {
     pshm__lock *shared = lock->shared;
     bool again = false;

@@ -59,8 +59,8 @@ int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
             !pshm__os_file_is_locked(segment->file, pshm__participant_offset(segment, slot), 1))
             continue;
         const pshm__participant *shared = slot_at(segment, slot);
-        uint32_t pid = atomic_load_explicit((const _Atomic uint32_t *)&shared->pid,
-                                            memory_order_acquire);
+        uint32_t pid =
+            atomic_load_explicit((const _Atomic uint32_t *)&shared->pid, memory_order_acquire);
         if (pid == 0)
             continue; /* it is joining, or leaving */
         pshm__participant copy;

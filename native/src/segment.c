@@ -133,8 +133,7 @@ static int attach(const char *name, pshm__file file, const pshm__header *header,
 /* ---- create ---- */
 
 /* Check the arguments and fill in the defaults. */
-static int complete(const pshm_options *options, bool anonymous, int64_t bytes,
-                    pshm_options *out) {
+static int complete(const pshm_options *options, bool anonymous, int64_t bytes, pshm_options *out) {
     const int64_t most = INT64_MAX - (int64_t)(PSHM_HEAP_OFFSET + PSHM_ALIGN);
     if (bytes < 1 || bytes > most)
         return pshm__fail(PSHM_EINVAL, "take bytes=1 to bytes=%" PRId64, most);
@@ -370,9 +369,9 @@ int pshm_segment_close(pshm_segment *segment) {
     const char *held = lock_held_here(segment);
     if (held != NULL) {
         atomic_store(&segment->state, PSHM__OPEN);
-        int code = pshm__fail(PSHM_EHELD,
-                              "close: name=%s: this process holds lock=%.*s; release it first",
-                              segment->name, PSHM_NAME_MAX, held);
+        int code =
+            pshm__fail(PSHM_EHELD, "close: name=%s: this process holds lock=%.*s; release it first",
+                       segment->name, PSHM_NAME_MAX, held);
         pshm__guard_unlock(&segment->guard);
         return code;
     }

@@ -147,18 +147,18 @@ UNUSED static int check_end(void) {
 
 /* ---- checks ---- */
 
-#define CHECK_FAIL(...)                                                        \
-    do {                                                                       \
-        fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, __func__);          \
-        fprintf(stderr, __VA_ARGS__);                                          \
-        fprintf(stderr, "\n");                                                 \
-        check_abort();                                                         \
+#define CHECK_FAIL(...)                                               \
+    do {                                                              \
+        fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, __func__); \
+        fprintf(stderr, __VA_ARGS__);                                 \
+        fprintf(stderr, "\n");                                        \
+        check_abort();                                                \
     } while (0)
 
-#define CHECK(condition)                    \
-    do {                                    \
-        check_count++;                      \
-        if (!(condition))                   \
+#define CHECK(condition)                      \
+    do {                                      \
+        check_count++;                        \
+        if (!(condition))                     \
             CHECK_FAIL("not %s", #condition); \
     } while (0)
 
@@ -172,33 +172,33 @@ UNUSED static int check_end(void) {
     } while (0)
 
 /* A call's code; what it says of itself is part of a failure. */
-#define CHECK_CODE(call, expected)                                                            \
-    do {                                                                                      \
-        int check_a = (call), check_e = (expected);                                           \
-        check_count++;                                                                        \
-        if (check_a != check_e)                                                               \
-            CHECK_FAIL("%s is %d %s, expected %d %s; detail: %s", #call, check_a,             \
-                       check_a < 0 ? pshm_error_name(check_a) : "", check_e,                  \
-                       check_e < 0 ? pshm_error_name(check_e) : "", pshm_error_detail());     \
+#define CHECK_CODE(call, expected)                                                        \
+    do {                                                                                  \
+        int check_a = (call), check_e = (expected);                                       \
+        check_count++;                                                                    \
+        if (check_a != check_e)                                                           \
+            CHECK_FAIL("%s is %d %s, expected %d %s; detail: %s", #call, check_a,         \
+                       check_a < 0 ? pshm_error_name(check_a) : "", check_e,              \
+                       check_e < 0 ? pshm_error_name(check_e) : "", pshm_error_detail()); \
     } while (0)
 
 #define CHECK_OK(call) CHECK_CODE(call, 0)
 
-#define CHECK_STR(actual, expected)                                                         \
-    do {                                                                                    \
-        const char *check_a = (actual), *check_e = (expected);                              \
-        check_count++;                                                                      \
-        if (strcmp(check_a, check_e) != 0)                                                  \
-            CHECK_FAIL("%s is \"%s\", expected \"%s\"", #actual, check_a, check_e);         \
+#define CHECK_STR(actual, expected)                                                 \
+    do {                                                                            \
+        const char *check_a = (actual), *check_e = (expected);                      \
+        check_count++;                                                              \
+        if (strcmp(check_a, check_e) != 0)                                          \
+            CHECK_FAIL("%s is \"%s\", expected \"%s\"", #actual, check_a, check_e); \
     } while (0)
 
 /* The last failure's detail contains the text. */
-#define CHECK_DETAIL(text)                                                                  \
-    do {                                                                                    \
-        const char *check_t = (text);                                                       \
-        check_count++;                                                                      \
-        if (strstr(pshm_error_detail(), check_t) == NULL)                                   \
-            CHECK_FAIL("detail \"%s\" has no \"%s\"", pshm_error_detail(), check_t);        \
+#define CHECK_DETAIL(text)                                                           \
+    do {                                                                             \
+        const char *check_t = (text);                                                \
+        check_count++;                                                               \
+        if (strstr(pshm_error_detail(), check_t) == NULL)                            \
+            CHECK_FAIL("detail \"%s\" has no \"%s\"", pshm_error_detail(), check_t); \
     } while (0)
 
 /* ---- names and time ---- */
@@ -225,6 +225,18 @@ UNUSED static bool exists(const char *name) {
     return lstat(path_of_name(name), &status) == 0;
 }
 
+/* How many mappings of this test's segments this process has. */
+UNUSED static int mappings(void) {
+    int count = 0;
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof(line), maps) != NULL)
+        count += strstr(line, CHECK_PREFIX "test-") != NULL;
+    fclose(maps);
+    return count;
+}
+
 UNUSED static void sleep_ms(int ms) {
     struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     while (nanosleep(&time, &time) != 0)
@@ -238,10 +250,10 @@ UNUSED static int64_t now_ns(void) {
 }
 
 /* The watchdog is the only limit. */
-#define AWAIT(condition)  \
-    do {                  \
+#define AWAIT(condition)     \
+    do {                     \
         while (!(condition)) \
-            sleep_ms(1);  \
+            sleep_ms(1);     \
     } while (0)
 
 /* Seeded; the same everywhere. */

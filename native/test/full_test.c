@@ -57,8 +57,8 @@ static void shouldTellNeedAndFreeWhenFull(void) {
     /* What was made can be written to its last byte: nothing is promised that is not there. */
     CHECK_OK(pshm_segment_create("fits", 900000, NULL, &segment));
     CHECK_OK(pshm_array_open(segment, "a", PSHM_INT8, 899000, &array));
-    memset(pshm_array_data(array), 1, 899000);
     CHECK_CODE(pshm_segment_create("second", 500000, NULL, &second), PSHM_EFULL);
+    memset(pshm_array_data(array), 1, 899000);
     CHECK_CODE(pshm_array_open(segment, "b", PSHM_INT8, 899000, &array), PSHM_ENOSPACE);
     CHECK_EQ(files(), 1);
     CHECK_OK(pshm_segment_close(segment));

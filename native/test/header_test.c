@@ -142,11 +142,11 @@ static pshm__header good_header(void) {
     return header;
 }
 
-#define TRY(field, what, value)                                     \
-    do {                                                            \
-        pshm__header changed = header;                              \
-        changed.field = (value);                                    \
-        try_header(&changed, what, changed.field, header.field);    \
+#define TRY(field, what, value)                                  \
+    do {                                                         \
+        pshm__header changed = header;                           \
+        changed.field = (value);                                 \
+        try_header(&changed, what, changed.field, header.field); \
     } while (0)
 
 static void shouldTellBothValuesOfAMismatch(void) {
@@ -214,9 +214,27 @@ static void shouldRefuseContradictionsUnderAGoodChecksum(void) {
 /* ---- heaps ---- */
 
 static uint64_t pick(uint64_t *seed) {
-    static const uint64_t special[] = {0, 1, 2, 3, 63, 64, 65, 319, 320, 321, 384, 448, 4096,
-                                       ROOM, ROOM - 64, ROOM + 64, INT64_MAX, UINT64_MAX,
-                                       UINT64_MAX - 63, (uint64_t)1 << 63, (uint64_t)1 << 61};
+    static const uint64_t special[] = {0,
+                                       1,
+                                       2,
+                                       3,
+                                       63,
+                                       64,
+                                       65,
+                                       319,
+                                       320,
+                                       321,
+                                       384,
+                                       448,
+                                       4096,
+                                       ROOM,
+                                       ROOM - 64,
+                                       ROOM + 64,
+                                       INT64_MAX,
+                                       UINT64_MAX,
+                                       UINT64_MAX - 63,
+                                       (uint64_t)1 << 63,
+                                       (uint64_t)1 << 61};
     uint64_t chance = random_next(seed);
     return chance % 4 == 0 ? random_next(seed)
                            : special[(chance >> 8) % (sizeof(special) / sizeof(special[0]))];
@@ -259,8 +277,8 @@ static void shouldSurviveRandomHeaps(void) {
             object->kind = damage == 0 ? (uint32_t)pick(&seed) : 1 + (uint32_t)(pick(&seed) % 3);
             object->type = damage == 1 ? (uint32_t)pick(&seed) : 1 + (uint32_t)(pick(&seed) % 8);
             object->length = damage == 2 ? pick(&seed) : 1;
-            int64_t bytes = pshm_object_bytes((int)object->kind, (int)object->type,
-                                              (int64_t)object->length);
+            int64_t bytes =
+                pshm_object_bytes((int)object->kind, (int)object->type, (int64_t)object->length);
             object->bytes = damage == 3 || bytes < 0 ? pick(&seed) : (uint64_t)bytes;
             memset(object->name, 'n', damage == 4 ? sizeof(object->name) : 5);
             offset += bytes > 0 && (uint64_t)bytes < ROOM ? (uint64_t)bytes : 384;

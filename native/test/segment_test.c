@@ -14,17 +14,6 @@ static mode_t mode_of(const char *name) {
     return status.st_mode & 07777;
 }
 
-static int mappings(void) {
-    int count = 0;
-    char line[512];
-    FILE *maps = fopen("/proc/self/maps", "re");
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof(line), maps) != NULL)
-        count += strstr(line, CHECK_PREFIX "test-") != NULL;
-    fclose(maps);
-    return count;
-}
-
 static int descriptors(void) {
     int count = 0;
     DIR *folder = opendir("/proc/self/fd");
@@ -76,8 +65,8 @@ static void shouldRefuseBadNames(void) {
     char longest[98];
     memset(longest, 'x', sizeof(longest));
     longest[96] = '\0';
-    const char *const bad[] = {"",          "/",   "a/b",  "/a",  ".",     "..", ".hidden",
-                               "caf\xc3\xa9", "a b", "a\nb", "a:b", "\x80", "~",  longest};
+    const char *const bad[] = {"",    "/",    "a/b", "/a",   ".", "..",   ".hidden", "caf\xc3\xa9",
+                               "a b", "a\nb", "a:b", "\x80", "~", longest};
     pshm_segment *segment = (pshm_segment *)1;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         CHECK_CODE(pshm_segment_create(bad[i], 64, NULL, &segment), PSHM_ENAME);
@@ -328,6 +317,10 @@ static void nobody_opens(void *argument) {
     CHECK(exists(name_of("dead")));
 
     CHECK_OK(pshm_segment_create(name_of("squat"), 64, NULL, &segment));
+    const pshm_options last_out = {.lifetime = PSHM_LAST_OUT};
+    CHECK_OK(pshm_segment_create(name_of("left"), 64, &last_out, &segment));
+    fflush(NULL);
+    raise(SIGKILL);
 }
 
 static void create_and_die(void *argument) {
@@ -348,7 +341,7 @@ static void shouldKeepUsersApart(void) {
     CHECK_OK(pshm_segment_create(name_of("private"), 64, NULL, &private));
     CHECK_OK(pshm_segment_create(name_of("public"), 64, &wide, &public));
     CHECK_EQ(wait_for(start(create_and_die, (void *)(uintptr_t)name_of("dead"))), SIGKILL);
-    CHECK_JOIN(start(nobody_opens, NULL));
+    CHECK_EQ(wait_for(start(nobody_opens, NULL)), SIGKILL);
     CHECK(exists(name_of("private")));
     CHECK(exists(name_of("public")));
     CHECK_CODE(pshm_segment_open(name_of("squat"), NULL, &segment), PSHM_EACCES);
@@ -357,6 +350,10 @@ static void shouldKeepUsersApart(void) {
     CHECK_OK(pshm_segment_open(name_of("squat"), &trusting, &segment));
     CHECK_OK(pshm_segment_close(segment));
     CHECK_OK(pshm_segment_unlink(name_of("squat")));
+    CHECK(pshm_reap() >= 0);
+    CHECK(exists(name_of("left"))); /* dead, but another's */
+    CHECK_CODE(pshm_segment_create(name_of("left"), 64, NULL, &segment), PSHM_EEXIST);
+    CHECK_OK(pshm_segment_unlink(name_of("left")));
     CHECK_OK(pshm_segment_close(private));
     CHECK_OK(pshm_segment_close(public));
     CHECK_OK(pshm_segment_unlink(name_of("private")));

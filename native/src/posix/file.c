@@ -51,21 +51,21 @@ static int failed(const char *call, int error) {
                           call);
     case EACCES:
     case EPERM:
-        return pshm__fail(PSHM_EACCES,
-                          "%s: permission denied to uid=%u; act as its owner, or have it created with "
-                          "wider permissions",
-                          call, (unsigned)geteuid());
+        return pshm__fail(
+            PSHM_EACCES,
+            "%s: permission denied to uid=%u; act as its owner, or have it created with "
+            "wider permissions",
+            call, (unsigned)geteuid());
     case ELOOP:
-        return pshm__fail(PSHM_EACCES, "%s: " FOLDER "/" PREFIX
-                          "<name> is a symbolic link, which is never followed; remove it", call);
+        return pshm__fail(PSHM_EACCES,
+                          "%s: " FOLDER "/" PREFIX
+                          "<name> is a symbolic link, which is never followed; remove it",
+                          call);
     case EISDIR:
-    case ENXIO:
-        return pshm__fail(PSHM_ELAYOUT, "%s: not a regular file; remove it", call);
+    case ENXIO: return pshm__fail(PSHM_ELAYOUT, "%s: not a regular file; remove it", call);
     case ENOSPC:
-    case EDQUOT:
-        return pshm__fail(PSHM_EFULL, "%s: no room for another file in " FOLDER, call);
-    default:
-        return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
+    case EDQUOT: return pshm__fail(PSHM_EFULL, "%s: no room for another file in " FOLDER, call);
+    default: return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
     }
 }
 
@@ -83,7 +83,7 @@ static void in_parent(void) { pshm__guard_unlock(&files_guard); }
 static void in_child(void) {
     while (file_count > 0)
         close(files[--file_count]);
-    pshm__guard_init(&files_guard);
+    pshm__guard_unlock(&files_guard);
 }
 
 __attribute__((constructor)) static void hook_fork(void) {

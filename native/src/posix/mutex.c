@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
 
 #include "internal.h"
 
@@ -18,20 +21,14 @@ PSHM__ASSERT(_Alignof(pthread_mutex_t) <= PSHM_ALIGN, "and it is aligned");
 
 static int code_of(const char *call, int error) {
     switch (error) {
-    case 0:
-        return 0;
-    case EOWNERDEAD:
-        return PSHM_EOWNERDIED;
-    case EBUSY:
-        return PSHM_EBUSY;
-    case ETIMEDOUT:
-        return PSHM_ETIMEDOUT;
+    case 0: return 0;
+    case EOWNERDEAD: return PSHM_EOWNERDIED;
+    case EBUSY: return PSHM_EBUSY;
+    case ETIMEDOUT: return PSHM_ETIMEDOUT;
     case EAGAIN:
         return pshm__fail(PSHM_EDEPTH, "%s: the thread has taken the lock too often", call);
-    case EPERM:
-        return PSHM_ENOTOWNER;
-    default:
-        return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
+    case EPERM: return PSHM_ENOTOWNER;
+    default: return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
     }
 }
 
@@ -64,16 +61,30 @@ static struct timespec deadline(clockid_t clock, int64_t timeout_ns) {
     return now;
 }
 
+static int lock_until(void *mutex, int64_t timeout_ns) {
+#ifdef __GLIBC__
+    struct timespec end = deadline(CLOCK_MONOTONIC, timeout_ns);
+    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end);
+#else /* musl has the wall clock only */
+    struct timespec end = deadline(CLOCK_REALTIME, timeout_ns);
+    return pthread_mutex_timedlock(mutex, &end);
+#endif
+}
+
 int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns) {
     if (timeout_ns < 0)
         return code_of("pthread_mutex_lock", pthread_mutex_lock(mutex));
-#ifdef __GLIBC__
-    struct timespec end = deadline(CLOCK_MONOTONIC, timeout_ns);
-    return code_of("pthread_mutex_clocklock", pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end));
-#else /* musl has the wall clock only */
-    struct timespec end = deadline(CLOCK_REALTIME, timeout_ns);
-    return code_of("pthread_mutex_timedlock", pthread_mutex_timedlock(mutex, &end));
+#ifdef __SANITIZE_THREAD__ /* which does not know the timed calls, or not that an owner can die */
+    unsigned flags = __tsan_mutex_write_reentrant | __tsan_mutex_try_lock;
+    __tsan_mutex_pre_lock(mutex, flags);
+    int error = lock_until(mutex, timeout_ns);
+    if (error != 0 && error != EOWNERDEAD)
+        flags |= __tsan_mutex_try_lock_failed;
+    __tsan_mutex_post_lock(mutex, flags, 0);
+#else
+    int error = lock_until(mutex, timeout_ns);
 #endif
+    return code_of("pthread_mutex_timedlock", error);
 }
 
 void pshm__os_mutex_make_consistent(void *mutex) { pthread_mutex_consistent(mutex); }

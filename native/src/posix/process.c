@@ -88,7 +88,8 @@ int64_t pshm__os_wall_clock_ns(void) { return clock_ns(CLOCK_REALTIME); }
 int64_t pshm__os_wall_clock_coarse_ns(void) { return clock_ns(CLOCK_REALTIME_COARSE); }
 
 void pshm__os_sleep_ns(int64_t ns) {
-    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000),
+                            .tv_nsec = (long)(ns % 1000000000)};
     while (nanosleep(&time, &time) != 0 && errno == EINTR)
         continue;
 }

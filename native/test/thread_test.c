@@ -71,15 +71,16 @@ static void *be_asked_for_a_name(void *argument) {
 int main(void) {
     pshm_segment *segment;
     check_begin(110);
+    prctl(PR_SET_NAME, "main-thread");
     CHECK_OK(pshm_segment_create(NULL, 4096, NULL, &segment));
     CHECK_OK(pshm_lock_open(segment, "l", &lock));
     in_thread(take_the_systems_name, NULL);
     in_thread(tell_a_name, NULL);
     in_thread(keep_the_name_of_a_held_lock, NULL);
-    expect_holder("thread_test");
+    expect_holder("main-thread");
     pshm_thread_require_names(1);
     in_thread(be_asked_for_a_name, NULL);
-    expect_holder("thread_test"); /* this one has a name since before */
+    expect_holder("main-thread"); /* this one has a name since before */
     pshm_thread_require_names(0);
     in_thread(take_the_systems_name, NULL);
     CHECK_OK(pshm_segment_close(segment));

@@ -29,11 +29,11 @@ import java.util.function.Supplier;
  * }
  * }</pre>
  *
- * <p><b>Owner death.</b> If a thread, or its process, dies holding the lock, the next to take it gets
- * {@link OwnerDiedException}, which says who died, and does not hold the lock. The lock is then
- * <em>abandoned</em>: everyone who tries to take it is told so, until somebody runs {@link #repair},
- * or takes it through an object that was made with a repair handler, which does that by itself. A
- * thread that ends without having given the lock back counts as dead.
+ * <p><b>Owner death.</b> If a thread, or its process, dies holding the lock, the next to take it
+ * gets {@link OwnerDiedException}, which says who died, and does not hold the lock. The lock is
+ * then <em>abandoned</em>: everyone who tries to take it is told so, until somebody runs {@link
+ * #repair}, or takes it through an object that was made with a repair handler, which does that by
+ * itself. A thread that ends without having given the lock back counts as dead.
  *
  * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
  * thread can unlock it, and it can take it again any number of times. A virtual thread may hold it
@@ -44,16 +44,15 @@ import java.util.function.Supplier;
  * timed out attempt has no memory effect. What an owner did before its death is visible to {@link
  * #repair}, as far as it went.
  *
- * <p><b>Close.</b> A lock from {@link #create} has a segment of its own, which {@link #close} closes.
- * For one that lives in a segment of the caller's, {@code close} does nothing: the segment's close
- * ends it. Then every method throws {@link ClosedException}; threads that wait get it too, at once if
- * they wait interruptibly or are virtual, otherwise when the lock becomes free.
+ * <p><b>Close.</b> A lock from {@link #create} has a segment of its own, which {@link #close}
+ * closes. For one that lives in a segment of the caller's, {@code close} does nothing: the
+ * segment's close ends it. Then every method throws {@link ClosedException}; threads that wait get
+ * it too, at once if they wait interruptibly or are virtual, otherwise when the lock becomes free.
  *
  * <p><b>Serialization.</b> A lock travels as a handle, with its repair handler, if that is
  * serializable as well.
  */
-public final class Lock
-        implements java.util.concurrent.locks.Lock, AutoCloseable, Serializable {
+public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseable, Serializable {
     @Serial private static final long serialVersionUID = 1;
 
     private static final String ANONYMOUS = "lock";
@@ -62,8 +61,8 @@ public final class Lock
      * Who holds a lock.
      *
      * @param pid the process id
-     * @param threadName the thread's name when it first took a lock of this library, cut to 23 bytes
-     *     of UTF-8
+     * @param threadName the thread's name when it first took a lock of this library, cut to 23
+     *     bytes of UTF-8
      * @param since when it took the lock, to a few milliseconds
      */
     public record Owner(long pid, String threadName, Instant since) implements Serializable {}
@@ -105,7 +104,7 @@ public final class Lock
         this.owned = owned;
     }
 
-    // ---- how to get one ------------------------------------------------------------------------
+    // ---- how to get one ----
 
     /**
      * A new lock in an anonymous segment of its own.
@@ -127,8 +126,7 @@ public final class Lock
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Lock create(RepairHandler handler) {
-        SharedMemory memory =
-                SharedMemory.anonymous(Native.objectBytes(Natives.PSHM_LOCK, 0, 0));
+        SharedMemory memory = SharedMemory.anonymous(Native.objectBytes(Natives.PSHM_LOCK, 0, 0));
         return open(memory, ANONYMOUS, handler, true);
     }
 
@@ -152,8 +150,8 @@ public final class Lock
      *
      * @param memory where; stays the caller's
      * @param name as for {@link #in(SharedMemory, String)}
-     * @param handler what {@link #repair} is called with when an owner has died; null for none. Other
-     *     processes that take the lock have handlers of their own, or are told of the death.
+     * @param handler what {@link #repair} is called with when an owner has died; null for none.
+     *     Other processes that take the lock have handlers of their own, or are told of the death.
      * @return the lock
      * @throws TypeMismatchException if an array or a value has that name
      * @throws MemoryFullException if the segment has no room left
@@ -189,7 +187,7 @@ public final class Lock
         return new Lock(memory, name, array, lock, handler, false);
     }
 
-    // ---- taking and giving back ----------------------------------------------------------------
+    // ---- taking and giving back ----
 
     /**
      * Takes the lock, waiting as long as it takes. An interrupt does not end the wait, and is still
@@ -327,12 +325,12 @@ public final class Lock
         }
     }
 
-    // ---- owner death ---------------------------------------------------------------------------
+    // ---- owner death ----
 
     /**
      * Repairs what an owner's death may have left half-done, if the lock is abandoned: takes the
-     * lock, waiting for others that repair it or hold it, runs the action, declares the lock good if
-     * that returns, and gives it back. If the action throws, or its process dies, the lock stays
+     * lock, waiting for others that repair it or hold it, runs the action, declares the lock good
+     * if that returns, and gives it back. If the action throws, or its process dies, the lock stays
      * abandoned.
      *
      * @param action gets the last death; it runs holding the lock; not null
@@ -364,7 +362,7 @@ public final class Lock
         return lock.lastDeath();
     }
 
-    // ---- who holds it --------------------------------------------------------------------------
+    // ---- who holds it ----
 
     /**
      * Who holds the lock, in whatever process.
@@ -394,7 +392,7 @@ public final class Lock
         return lock.holdCount();
     }
 
-    // ---- name, close, handle -------------------------------------------------------------------
+    // ---- name, close, handle ----
 
     /**
      * The name within its segment.

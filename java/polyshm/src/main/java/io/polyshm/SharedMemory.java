@@ -13,8 +13,8 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * A segment: memory that processes of one host share, in which they find arrays, values and locks by
- * name.
+ * A segment: memory that processes of one host share, in which they find arrays, values and locks
+ * by name.
  *
  * <pre>{@code
  * try (SharedMemory memory = SharedMemory.openOrCreate("market", 1 << 20)) {
@@ -24,20 +24,20 @@ import java.util.Objects;
  * }</pre>
  *
  * <p>A name is 1 to 95 characters out of {@code A-Z a-z 0-9 . _ -} and does not begin with a dot. C
- * and Python programs use the same name. All of a segment's memory is reserved when it is created, so
- * that no later write can fail.
+ * and Python programs use the same name. All of a segment's memory is reserved when it is created,
+ * so that no later write can fail.
  *
  * <p><b>Threads.</b> All methods may be called by any thread at any time.
  *
- * <p><b>Close and unlink.</b> {@link #close} ends this object's part in the segment; it may be called
- * any number of times and races with nothing: an access to an array, value or lock of the segment
- * that begins after it throws {@link ClosedException}, one that is under way is done on the real
- * memory. Closing is not unlinking: a {@link Lifetime#PERSISTENT} segment stays until it is {@linkplain
- * #unlink unlinked}, a {@link Lifetime#LAST_OUT} one until the last process that has it open has
- * closed it or is gone, killed ones included. If the last one was killed, the next process that
- * creates or opens any segment removes it. A segment that is never closed is open until the JVM
- * ends. The pages of a closed segment go back to the system when the garbage collector has found
- * that no buffer over them can be reached.
+ * <p><b>Close and unlink.</b> {@link #close} ends this object's part in the segment; it may be
+ * called any number of times and races with nothing: an access to an array, value or lock of the
+ * segment that begins after it throws {@link ClosedException}, one that is under way is done on the
+ * real memory. Closing is not unlinking: a {@link Lifetime#PERSISTENT} segment stays until it is
+ * {@linkplain #unlink unlinked}, a {@link Lifetime#LAST_OUT} one until the last process that has it
+ * open has closed it or is gone, killed ones included. If the last one was killed, the next process
+ * that creates or opens any segment removes it. A segment that is never closed is open until the
+ * JVM ends. The pages of a closed segment go back to the system when the garbage collector has
+ * found that no buffer over them can be reached.
  *
  * <p><b>Serialization.</b> A segment can be captured by a {@link ForkedJvm} task or written to a
  * stream: it travels as a handle, and the reader opens the segment of that name, if it is still the
@@ -48,7 +48,9 @@ public final class SharedMemory implements AutoCloseable, Serializable {
 
     /** How long a segment lives. */
     public enum Lifetime {
-        /** Until it is {@linkplain SharedMemory#unlink unlinked}; the default for one with a name. */
+        /**
+         * Until it is {@linkplain SharedMemory#unlink unlinked}; the default for one with a name.
+         */
         PERSISTENT(1),
         /** Until the last process that has it open is gone; the default for an anonymous one. */
         LAST_OUT(2);
@@ -97,7 +99,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
         this.attachment = attachment;
     }
 
-    // ---- how to get one ------------------------------------------------------------------------
+    // ---- how to get one ----
 
     /**
      * Creates a segment.
@@ -271,8 +273,8 @@ public final class SharedMemory implements AutoCloseable, Serializable {
     }
 
     /**
-     * Removes a segment's name, and its memory when the last process that has it open has closed it.
-     * A damaged segment can be removed, too.
+     * Removes a segment's name, and its memory when the last process that has it open has closed
+     * it. A damaged segment can be removed, too.
      *
      * @param name as for {@link #create}
      * @throws NotFoundException if there is none
@@ -286,8 +288,9 @@ public final class SharedMemory implements AutoCloseable, Serializable {
     }
 
     /**
-     * Removes every {@link Lifetime#LAST_OUT} segment of this user whose processes are all gone, and
-     * what creators that were killed half-way left behind. Creating a segment does that on its way.
+     * Removes every {@link Lifetime#LAST_OUT} segment of this user whose processes are all gone,
+     * and what creators that were killed half-way left behind. Creating a segment does that on its
+     * way.
      *
      * @return how many were removed
      * @throws UnavailableException if the native library or the host's shared memory is missing
@@ -296,7 +299,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
         return Native.reap();
     }
 
-    // ---- what it is ----------------------------------------------------------------------------
+    // ---- what it is ----
 
     /**
      * The name; a generated one for an anonymous segment.
@@ -380,7 +383,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
         return attachment;
     }
 
-    // ---- as a handle ---------------------------------------------------------------------------
+    // ---- as a handle ----
 
     @Serial
     private Object writeReplace() {

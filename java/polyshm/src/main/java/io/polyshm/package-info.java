@@ -4,24 +4,24 @@
  * Arrays, values and locks that the JVMs, C programs and Python programs of one host share.
  *
  * <p>{@link io.polyshm.SharedArray} and {@link io.polyshm.SharedValue} are typed memory, {@link
- * io.polyshm.Lock} guards it, and {@link io.polyshm.ForkedJvm} runs a task in a new JVM that has what
- * the task captures. {@link io.polyshm.SharedMemory} is where they live, for those who want to give
- * them names.
+ * io.polyshm.Lock} guards it, and {@link io.polyshm.ForkedJvm} runs a task in a new JVM that has
+ * what the task captures. {@link io.polyshm.SharedMemory} is where they live, for those who want to
+ * give them names.
  *
  * <h2>Memory effects</h2>
  *
  * What happens-before what, between threads as between processes:
  *
  * <ul>
- *   <li>what a thread does before {@link io.polyshm.Lock#unlock()}, before what another does after it
- *       has taken the same lock;
+ *   <li>what a thread does before {@link io.polyshm.Lock#unlock()}, before what another does after
+ *       it has taken the same lock;
  *   <li>what the owner of a lock did before it died, as far as it went, before the {@link
  *       io.polyshm.Lock#repair} action;
  *   <li>a {@code setRelease} or {@code setVolatile} of an element or value, and a successful {@code
- *       compareAndSet}, {@code getAndSet} or {@code getAndAdd}, before a {@code getAcquire} or {@code
- *       getVolatile} that reads what it wrote, as {@link java.lang.invoke.VarHandle} says;
- *   <li>what a thread does before {@link io.polyshm.ForkedJvm#start}, before what the task does, and
- *       all that the task does before the return of {@link io.polyshm.ForkedJvm#join()}.
+ *       compareAndSet}, {@code getAndSet} or {@code getAndAdd}, before a {@code getAcquire} or
+ *       {@code getVolatile} that reads what it wrote, as {@link java.lang.invoke.VarHandle} says;
+ *   <li>what a thread does before {@link io.polyshm.ForkedJvm#start}, before what the task does,
+ *       and all that the task does before the return of {@link io.polyshm.ForkedJvm#join()}.
  * </ul>
  *
  * C programs have the same with {@code <stdatomic.h>} on the same memory and the locks of {@code
@@ -29,9 +29,10 @@
  *
  * <h2>Errors</h2>
  *
- * What can go wrong outside of the program throws a subclass of {@link io.polyshm.PolyshmException};
- * what is a mistake in it, the JDK's exception for that mistake. A null argument throws {@link
- * java.lang.NullPointerException} unless the method says what null means. The native library is loaded
- * when it is first needed; if that fails, {@link io.polyshm.UnavailableException} says why.
+ * What can go wrong outside of the program throws a subclass of {@link
+ * io.polyshm.PolyshmException}; what is a mistake in it, the JDK's exception for that mistake. A
+ * null argument throws {@link java.lang.NullPointerException} unless the method says what null
+ * means. The native library is loaded when it is first needed; if that fails, {@link
+ * io.polyshm.UnavailableException} says why.
  */
 package io.polyshm;

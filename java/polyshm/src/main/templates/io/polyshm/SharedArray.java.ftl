@@ -110,7 +110,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         return SharedMemory.anonymous(Native.objectBytes(kind, type, length));
     }
 
-    // ---- what all types have in common ---------------------------------------------------------
+    // ---- what all types have in common ----
 
     /**
      * The number of elements.
@@ -281,7 +281,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         throw new InvalidObjectException("an array travels as a handle");
     }
 
-    // ---- how to get one ------------------------------------------------------------------------
+    // ---- how to get one ----
 <#list types as t>
 <#assign an = ["a", "e", "i", "o", "u"]?seq_contains(t.primitive[0])?then("an", "a")>
 

@@ -85,7 +85,7 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
         throw new InvalidObjectException("a value travels as a handle");
     }
 
-    // ---- how to get one ------------------------------------------------------------------------
+    // ---- how to get one ----
 <#list types as t>
 
     /**

@@ -27,7 +27,9 @@ class LingeringTest {
                                     return most;
                                 })
                         .get();
-        assertThat(mapped).as("segments of 8 MiB mapped at a time, with a limit of 64 MiB").isLessThan(20);
+        assertThat(mapped)
+                .as("segments of 8 MiB mapped at a time, with a limit of 64 MiB")
+                .isLessThan(20);
     }
 
     @Test

@@ -45,8 +45,7 @@ class LoadTest {
                                 Program.class.getName())
                         .redirectErrorStream(true)
                         .start();
-        String output =
-                new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertThat(process.waitFor()).isZero();
         List<String> told = output.lines().filter(line -> line.startsWith("load:")).toList();
         assertThat(told)

@@ -48,7 +48,7 @@ class LockTest {
         return start("other", work).get();
     }
 
-    // ---- taking and giving back ------------------------------------------------------------------
+    // ---- taking and giving back ----
 
     @Test
     void shouldBeTakenAgainAndGivenBackAsOften() throws Exception {
@@ -195,7 +195,7 @@ class LockTest {
         assertThatThrownBy(lock::newCondition).isInstanceOf(UnsupportedOperationException.class);
     }
 
-    // ---- interrupts and timeouts -----------------------------------------------------------------
+    // ---- interrupts and timeouts ----
 
     @Test
     void shouldThrowAtOnceWhenInterruptedBefore() {
@@ -291,7 +291,7 @@ class LockTest {
                 .isTrue();
     }
 
-    // ---- close -----------------------------------------------------------------------------------
+    // ---- close ----
 
     @Test
     void shouldNotCloseWhenHeldByAnyThreadOfThisProcess() throws Exception {
@@ -367,7 +367,7 @@ class LockTest {
                 });
     }
 
-    // ---- virtual threads -------------------------------------------------------------------------
+    // ---- virtual threads ----
 
     @Test
     @EnabledForJreRange(min = JRE.JAVA_21)

@@ -136,8 +136,7 @@ class OwnerDeathTest {
                 .isInstanceOfSatisfying(
                         OwnerDiedException.class,
                         told -> {
-                            assertThat(told.death().pid())
-                                    .isEqualTo(ProcessHandle.current().pid());
+                            assertThat(told.death().pid()).isEqualTo(ProcessHandle.current().pid());
                             assertThat(told.death().threadName()).isEqualTo("mortal");
                         });
         lock.repair(death -> {});

@@ -31,7 +31,8 @@ class SharedArrayTest {
     /** A type with values at its edges; the first is what a new element holds. */
     record Type(String name, Class<?> primitive, Object... edges) {
         SharedArray create(long length) {
-            return (SharedArray) invokeStatic("of" + name + "s", new Class<?>[] {long.class}, length);
+            return (SharedArray)
+                    invokeStatic("of" + name + "s", new Class<?>[] {long.class}, length);
         }
 
         SharedArray in(SharedMemory memory, String name, long length) {
@@ -53,7 +54,13 @@ class SharedArrayTest {
     static final List<Type> TYPES =
             List.of(
                     new Type("Boolean", boolean.class, false, true),
-                    new Type("Byte", byte.class, (byte) 0, Byte.MIN_VALUE, Byte.MAX_VALUE, (byte) -1),
+                    new Type(
+                            "Byte",
+                            byte.class,
+                            (byte) 0,
+                            Byte.MIN_VALUE,
+                            Byte.MAX_VALUE,
+                            (byte) -1),
                     new Type("Short", short.class, (short) 0, Short.MIN_VALUE, Short.MAX_VALUE),
                     new Type("Char", char.class, '\0', Character.MAX_VALUE, '\u20ac', 'A'),
                     new Type("Int", int.class, 0, Integer.MIN_VALUE, Integer.MAX_VALUE, -1),
@@ -129,7 +136,9 @@ class SharedArrayTest {
         try (SharedArray array = type.create(10)) {
             Object one = type.edges()[1];
             for (long index :
-                    new long[] {-1, 10, 1L << 32, 1L << 31, Long.MAX_VALUE, Long.MIN_VALUE, 1L << 61}) {
+                    new long[] {
+                        -1, 10, 1L << 32, 1L << 31, Long.MAX_VALUE, Long.MIN_VALUE, 1L << 61
+                    }) {
                 for (String order : List.of("", "Release", "Volatile")) {
                     assertThatThrownBy(() -> call(array, "set" + order, index, one))
                             .isInstanceOf(IndexOutOfBoundsException.class)
@@ -321,7 +330,9 @@ class SharedArrayTest {
         long chunk = 1L << 27; // elements of 8 bytes in a chunk of 1 GiB
         long length = 2 * chunk + 3;
         try (SharedArray.OfLong array = SharedArray.ofLongs(length)) {
-            long[] borders = {0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk - 1, 2 * chunk, length - 1};
+            long[] borders = {
+                0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk - 1, 2 * chunk, length - 1
+            };
             for (long index : borders) {
                 array.set(index, ~index);
             }
@@ -332,7 +343,8 @@ class SharedArrayTest {
             }
             long[] across = new long[6];
             array.copyTo(chunk - 3, across, 0, 6);
-            assertThat(across).containsExactly(0, 0, ~(chunk - 1) + 1, ~chunk + 1, ~(chunk + 1) + 1, 0);
+            assertThat(across)
+                    .containsExactly(0, 0, ~(chunk - 1) + 1, ~chunk + 1, ~(chunk + 1) + 1, 0);
             array.copyFrom(2 * chunk - 3, across, 0, 6);
             assertThat(array.get(2 * chunk - 1)).isEqualTo(~(chunk - 1) + 1);
             array.fill(chunk - 10_000, chunk + 10_000, 7);
@@ -352,7 +364,7 @@ class SharedArrayTest {
         }
     }
 
-    // ---- reflection ------------------------------------------------------------------------------
+    // ---- reflection ----
 
     private static Class<?> arrayClass(Type type) {
         return Arrays.stream(SharedArray.class.getPermittedSubclasses())

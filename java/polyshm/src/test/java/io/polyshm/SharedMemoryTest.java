@@ -78,7 +78,7 @@ class SharedMemoryTest {
         }
     }
 
-    // ---- create, open, unlink --------------------------------------------------------------------
+    // ---- create, open, unlink ----
 
     @Test
     void shouldRefuseToCreateWhenItExists() {
@@ -87,7 +87,8 @@ class SharedMemoryTest {
             SharedValue.ofInt(memory, "kept").set(7);
             assertThatThrownBy(() -> SharedMemory.create(name, 100))
                     .isInstanceOf(AlreadyExistsException.class)
-                    .hasMessageContainingAll("create", "name=" + name, "open or unlink", "PSHM_EEXIST");
+                    .hasMessageContainingAll(
+                            "create", "name=" + name, "open or unlink", "PSHM_EEXIST");
             assertThat(SharedValue.ofInt(memory, "kept").get()).isEqualTo(7);
         }
     }
@@ -162,7 +163,7 @@ class SharedMemoryTest {
         return PosixFilePermissions.toString(Files.getPosixFilePermissions(Segments.file(name)));
     }
 
-    // ---- bad input -------------------------------------------------------------------------------
+    // ---- bad input ----
 
     @ParameterizedTest
     @ValueSource(strings = {"", "a/b", "/a", ".hidden", "a b", "gr\u00fc\u00df", "a\0b"})
@@ -284,7 +285,7 @@ class SharedMemoryTest {
         }
     }
 
-    // ---- close -----------------------------------------------------------------------------------
+    // ---- close ----
 
     @Test
     void shouldThrowAtEveryUseWhenClosed() {

@@ -16,7 +16,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** Shared objects that are captured by a task, or written to a stream, are the same memory there. */
+/**
+ * Shared objects that are captured by a task, or written to a stream, are the same memory there.
+ */
 @Timeout(120)
 class TravelTest {
     @RegisterExtension final Segments segments = new Segments();

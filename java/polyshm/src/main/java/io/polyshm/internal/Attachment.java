@@ -17,13 +17,13 @@ import java.util.concurrent.atomic.AtomicInteger;
 /**
  * One opening of a segment, and the life of its mapping.
  *
- * <p>Why no access can fault. Element access goes through buffers that come from {@link #window}; each
- * of them pins the mapping until the buffer and all views derived from it are unreachable, and this
- * object does the same for the native handles. {@link #close} ends the participation at once and
- * takes the buffers away from the views, so that the next access throws; a thread that has loaded a
- * buffer before that still reads and writes the real memory. What this leaves open: the pages of a
- * closed segment are given back when the garbage collector finds its buffers unreachable; see {@link
- * Lingering}.
+ * <p>Why no access can fault. Element access goes through buffers that come from {@link #window};
+ * each of them pins the mapping until the buffer and all views derived from it are unreachable, and
+ * this object does the same for the native handles. {@link #close} ends the participation at once
+ * and takes the buffers away from the views, so that the next access throws; a thread that has
+ * loaded a buffer before that still reads and writes the real memory. What this leaves open: the
+ * pages of a closed segment are given back when the garbage collector finds its buffers
+ * unreachable; see {@link Lingering}.
  */
 public final class Attachment {
     /** What loses its access when the segment is closed. */
@@ -34,7 +34,9 @@ public final class Attachment {
 
     private static final Cleaner CLEANER = Cleaner.create();
 
-    /** Until it is closed an attachment is reachable: without a close it lives until the JVM ends. */
+    /**
+     * Until it is closed an attachment is reachable: without a close it lives until the JVM ends.
+     */
     private static final Set<Attachment> OPEN = ConcurrentHashMap.newKeySet();
 
     private final long segment;

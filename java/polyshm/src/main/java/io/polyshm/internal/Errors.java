@@ -54,7 +54,8 @@ final class Errors {
             case "PSHM_EHELD" -> new LockHeldException(name, message, null);
             case "PSHM_EPARTICIPANTS" -> new TooManyParticipantsException(name, message, null);
             case "PSHM_EUNAVAILABLE" -> new UnavailableException(name, message, null);
-            case "PSHM_ENOMEM" -> new PolyshmException(name, message, new OutOfMemoryError(message));
+            case "PSHM_ENOMEM" ->
+                    new PolyshmException(name, message, new OutOfMemoryError(message));
             // EOWNERDIED has its death added by NativeLock; ETIMEDOUT, EUNNAMED and EGOOD are
             // outcomes that it handles. What a later library may add gets the root.
             default -> new PolyshmException(name, message, null);

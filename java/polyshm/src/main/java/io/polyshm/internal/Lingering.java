@@ -6,8 +6,8 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Segments that this JVM has closed and whose mapping waits for the garbage collector, as memory of
- * direct buffers does. They are memory of the host, of which the collector knows nothing, so there is
- * a limit here, as the JDK has one for direct buffers: past it a collection is asked for.
+ * direct buffers does. They are memory of the host, of which the collector knows nothing, so there
+ * is a limit here, as the JDK has one for direct buffers: past it a collection is asked for.
  */
 final class Lingering {
     /** What the JDK takes for direct buffers by default. */

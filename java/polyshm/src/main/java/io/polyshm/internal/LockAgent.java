@@ -13,12 +13,13 @@ import java.util.concurrent.locks.LockSupport;
  * wants to be interruptible while it waits, which a wait in the kernel is not, or of a virtual
  * thread, which changes its kernel thread, while the mutex belongs to one.
  *
- * <p>The requester parks until the agent has set {@code state}. A requester that gives up sets it to
- * CANCELLED; an agent that finds that when it has the lock gives it back. While the agent holds the
- * lock it waits for the end of the requester's thread; the requester orders the release by an
+ * <p>The requester parks until the agent has set {@code state}. A requester that gives up sets it
+ * to CANCELLED; an agent that finds that when it has the lock gives it back. While the agent holds
+ * the lock it waits for the end of the requester's thread; the requester orders the release by an
  * interrupt. If the thread ends without one, the agent's thread ends as well, still holding the
- * mutex, and the kernel tells the next taker of the death, as it would have done of the requester's.
- * Agents are not limited in number: each may be needed to release what the others wait for.
+ * mutex, and the kernel tells the next taker of the death, as it would have done of the
+ * requester's. Agents are not limited in number: each may be needed to release what the others wait
+ * for.
  */
 final class LockAgent implements Runnable {
     private enum State {
@@ -82,7 +83,7 @@ final class LockAgent implements Runnable {
         this.timeoutNanos = timeoutNanos;
     }
 
-    // ---- the requester's side ------------------------------------------------------------------
+    // ---- the requester's side ----
 
     void start() {
         AGENTS.execute(this);
@@ -172,7 +173,7 @@ final class LockAgent implements Runnable {
         return true;
     }
 
-    // ---- the agent's side ----------------------------------------------------------------------
+    // ---- the agent's side ----
 
     @Override
     public void run() {

@@ -21,8 +21,8 @@ import org.bytedeco.javacpp.Pointer;
 /**
  * The checked wrapper of the raw binding: one method for each native function that can fail. It
  * loads the library, and throws what {@link Errors} makes of a code. Structs live in direct
- * buffers, so nothing here has to be freed. The hot paths of {@link NativeLock} call the
- * binding themselves and look at the code first.
+ * buffers, so nothing here has to be freed. The hot paths of {@link NativeLock} call the binding
+ * themselves and look at the code first.
  */
 public final class Native {
     private static final String[] KIND_NAMES = {"", "array", "value", "lock"}; // by pshm_kind
@@ -93,8 +93,8 @@ public final class Native {
                 switch (how) {
                     case CREATE -> Natives.pshm_segment_create(name, bytes, options, out);
                     case OPEN -> Natives.pshm_segment_open(name, options, out);
-                    case OPEN_OR_CREATE -> Natives.pshm_segment_open_or_create(
-                            name, bytes, options, out);
+                    case OPEN_OR_CREATE ->
+                            Natives.pshm_segment_open_or_create(name, bytes, options, out);
                 });
         return out[0];
     }
@@ -125,8 +125,7 @@ public final class Native {
     public record ObjectHandles(long data, long lock) {}
 
     /** Gets or creates an object. */
-    public static ObjectHandles object(
-            long segment, int kind, String name, int type, long length) {
+    public static ObjectHandles object(long segment, int kind, String name, int type, long length) {
         checkName(KIND_NAMES[kind], name);
         long[] out = new long[1];
         if (kind == Natives.PSHM_ARRAY) {
@@ -145,16 +144,14 @@ public final class Native {
 
     /** The segment's objects, each turned into a {@code T} by {@code read}. */
     public static <T> List<T> objects(long segment, Function<pshm_object_info, T> read) {
-        pshm_object_info info =
-                new pshm_object_info(memory(Loader.sizeof(pshm_object_info.class)));
+        pshm_object_info info = new pshm_object_info(memory(Loader.sizeof(pshm_object_info.class)));
         return all(
                 cursor -> Natives.pshm_segment_next_object(segment, cursor, info),
                 () -> read.apply(info));
     }
 
     /** The segment's live participants. */
-    public static <T> List<T> participants(
-            long segment, Function<pshm_participant_info, T> read) {
+    public static <T> List<T> participants(long segment, Function<pshm_participant_info, T> read) {
         pshm_participant_info info =
                 new pshm_participant_info(memory(Loader.sizeof(pshm_participant_info.class)));
         return all(

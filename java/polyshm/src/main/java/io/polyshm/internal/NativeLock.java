@@ -20,8 +20,8 @@ import java.util.function.Function;
  * attachment, whatever the number of {@link Lock} objects.
  *
  * <p>A platform thread takes a lock that is free, or waits for it without being interruptible, by a
- * single native call, and owns the mutex itself. In all other cases a {@link LockAgent} does. The lock
- * is exclusive, so there is at most one agent that holds it; {@code holder} is that one.
+ * single native call, and owns the mutex itself. In all other cases a {@link LockAgent} does. The
+ * lock is exclusive, so there is at most one agent that holds it; {@code holder} is that one.
  */
 public final class NativeLock {
     private static final long FOREVER = -1;
@@ -41,7 +41,7 @@ public final class NativeLock {
         return handle;
     }
 
-    // ---- taking and giving back ----------------------------------------------------------------
+    // ---- taking and giving back ----
 
     /** Takes the lock, however long it takes. */
     public void lock() {
@@ -203,7 +203,7 @@ public final class NativeLock {
         Natives.pshm_thread_set_name(Thread.currentThread().getName());
     }
 
-    // ---- by an agent ---------------------------------------------------------------------------
+    // ---- by an agent ----
 
     private boolean awaitUninterruptibly(LockAgent.Need need, long nanos) {
         try {
@@ -250,7 +250,7 @@ public final class NativeLock {
         agents.forEach(agent -> agent.fail(attachment.closed("lock")));
     }
 
-    // ---- what is known of it -------------------------------------------------------------------
+    // ---- what is known of it ----
 
     /** The lock is not abandoned, so there is nothing to repair; not for the public. */
     private static final class NotAbandoned extends RuntimeException {
@@ -297,8 +297,7 @@ public final class NativeLock {
         return inspect(info -> info.abandoned() != 0);
     }
 
-    private <T> T inspect(
-            Function<pshm_lock_info, T> read) {
+    private <T> T inspect(Function<pshm_lock_info, T> read) {
         T result = Native.inspect(handle, read);
         Reference.reachabilityFence(this);
         return result;

@@ -14,15 +14,24 @@ import java.util.function.LongFunction;
 public final class SegmentInfo {
     private static final Map<Integer, Class<?>> ELEMENT_TYPES =
             Map.of(
-                    0, void.class,
-                    Natives.PSHM_BOOLEAN, boolean.class,
-                    Natives.PSHM_INT8, byte.class,
-                    Natives.PSHM_INT16, short.class,
-                    Natives.PSHM_CHAR16, char.class,
-                    Natives.PSHM_INT32, int.class,
-                    Natives.PSHM_INT64, long.class,
-                    Natives.PSHM_FLOAT32, float.class,
-                    Natives.PSHM_FLOAT64, double.class);
+                    0,
+                    void.class,
+                    Natives.PSHM_BOOLEAN,
+                    boolean.class,
+                    Natives.PSHM_INT8,
+                    byte.class,
+                    Natives.PSHM_INT16,
+                    short.class,
+                    Natives.PSHM_CHAR16,
+                    char.class,
+                    Natives.PSHM_INT32,
+                    int.class,
+                    Natives.PSHM_INT64,
+                    long.class,
+                    Natives.PSHM_FLOAT32,
+                    float.class,
+                    Natives.PSHM_FLOAT64,
+                    double.class);
 
     private static final Map<Integer, Kind> KINDS =
             Map.of(

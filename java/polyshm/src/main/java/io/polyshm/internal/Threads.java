@@ -15,8 +15,7 @@ final class Threads {
     private static MethodHandle isVirtualMethod() {
         try {
             return MethodHandles.publicLookup()
-                    .findVirtual(
-                            Thread.class, "isVirtual", MethodType.methodType(boolean.class));
+                    .findVirtual(Thread.class, "isVirtual", MethodType.methodType(boolean.class));
         } catch (NoSuchMethodException olderJdk) {
             return null;
         } catch (IllegalAccessException impossible) {

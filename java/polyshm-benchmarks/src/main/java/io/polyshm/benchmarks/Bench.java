@@ -27,9 +27,7 @@ public final class Bench implements Callable<Integer> {
     /** For the shared array, the array on the heap, and the rest of the JVMs that have them. */
     private static final long NEEDED_BYTES = 6L << 30;
 
-    @Option(
-            names = "--quick",
-            description = "Measure everything once instead of several times.")
+    @Option(names = "--quick", description = "Measure everything once instead of several times.")
     private boolean quick;
 
     @Option(
@@ -58,12 +56,11 @@ public final class Bench implements Callable<Integer> {
     public Integer call() throws Exception {
         List<Comparison> wanted = new ArrayList<>(all());
         wanted.removeIf(
-                each ->
-                        !words.isEmpty()
-                                && words.stream().noneMatch(each.operation()::contains));
+                each -> !words.isEmpty() && words.stream().noneMatch(each.operation()::contains));
         if (wanted.isEmpty()) {
             throw new ParameterException(
-                    spec.commandLine(), "bench: no operation has any of these in its name: " + words);
+                    spec.commandLine(),
+                    "bench: no operation has any of these in its name: " + words);
         }
         for (Comparison each : wanted) {
             System.out.println("measuring: " + each.operation());
@@ -77,6 +74,8 @@ public final class Bench implements Callable<Integer> {
                 System.getProperty("os.arch"));
         System.out.println(Comparison.HEADING);
         wanted.forEach(each -> each.rows().forEach(System.out::println));
+        System.out.println(
+                "Times are of one operation or element, medians of several JVMs or runs.");
         return CommandLine.ExitCode.OK;
     }
 

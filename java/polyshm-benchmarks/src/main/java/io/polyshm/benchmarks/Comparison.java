@@ -10,9 +10,7 @@ import java.util.Locale;
 final class Comparison {
     /** The heading of {@link #rows()}. */
     static final String HEADING =
-            row("operation", "ours", "reference", "", "ratio", "bar", "")
-                    + "\n"
-                    + "-".repeat(103);
+            row("operation", "ours", "reference", "", "ratio", "bar", "") + "\n" + "-".repeat(103);
 
     private record Reference(String name, Trial trial, double bar) {}
 
@@ -20,7 +18,8 @@ final class Comparison {
     private final Trial ours;
     private final int rounds;
     private final List<Reference> references = new ArrayList<>();
-    private final List<double[]> results = new ArrayList<>(); // of each round: ours, then the others
+    private final List<double[]> results =
+            new ArrayList<>(); // of each round: ours, then the others
 
     /**
      * Describes one.
@@ -35,7 +34,9 @@ final class Comparison {
         this.rounds = rounds;
     }
 
-    /** Adds what to compare with: ours is to take at most {@code bar} times as long; 0 for no bar. */
+    /**
+     * Adds what to compare with: ours is to take at most {@code bar} times as long; 0 for no bar.
+     */
     Comparison with(String name, Trial trial, double bar) {
         references.add(new Reference(name, trial, bar));
         return this;
@@ -82,9 +83,7 @@ final class Comparison {
     private double median(int column) {
         double[] sorted = results.stream().mapToDouble(result -> result[column]).sorted().toArray();
         int middle = sorted.length / 2;
-        return sorted.length % 2 == 1
-                ? sorted[middle]
-                : (sorted[middle - 1] + sorted[middle]) / 2;
+        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }
 
     private static String time(double nanos) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.benchmarks;
 
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.runner.Runner;
@@ -13,12 +11,12 @@ import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * One fork of a JMH benchmark: its fastest iteration, as other work of the machine only ever adds to
- * one. The compiler's luck is another matter, so there have to be several trials.
+ * One fork of a JMH benchmark: its fastest iteration, as other work of the machine only ever adds
+ * to one. The compiler's luck is another matter, so there have to be several trials.
  */
 final class JmhTrial implements Trial {
-    private static final int WARMUPS = 4;
-    private static final int ITERATIONS = 6;
+    private static final int WARMUPS = 3;
+    private static final int ITERATIONS = 5;
 
     private final Class<?> benchmark;
     private final String method;
@@ -57,33 +55,20 @@ final class JmhTrial implements Trial {
                 benchmark,
                 method,
                 large ? "4g" : "256m",
-                large ? 400 : 100,
+                large ? 250 : 100,
                 length,
                 reads,
                 method.startsWith("random") ? reads : length);
     }
 
-    /** The options that any JVM here is started with, so that it does not warn. */
-    static List<String> jvmOptions() {
-        List<String> options = new ArrayList<>();
-        options.add("--enable-native-access=ALL-UNNAMED");
-        if (Runtime.version().feature() >= 23) {
-            options.add("--sun-misc-unsafe-memory-access=allow"); // JMH uses it
-        }
-        return options;
-    }
-
     @Override
     public double nanos() throws RunnerException {
-        List<String> jvmOptions = jvmOptions();
-        jvmOptions.add("-Xms" + heap);
-        jvmOptions.add("-Xmx" + heap);
         TimeValue time = TimeValue.milliseconds(iterationMillis);
         ChainedOptionsBuilder options =
                 new OptionsBuilder()
                         .include("^" + benchmark.getName() + "." + method + "$")
                         .forks(1)
-                        .jvmArgs(jvmOptions.toArray(String[]::new))
+                        .jvmArgsAppend("-Xms" + heap, "-Xmx" + heap) // to those of this JVM
                         .mode(Mode.AverageTime)
                         .timeUnit(TimeUnit.NANOSECONDS)
                         .warmupIterations(WARMUPS)
@@ -96,13 +81,11 @@ final class JmhTrial implements Trial {
             options.param("length", "" + length).param("reads", "" + reads);
         }
         return new Runner(options.build())
-                        .runSingle()
-                        .getBenchmarkResults()
-                        .stream()
-                        .flatMap(fork -> fork.getIterationResults().stream())
-                        .mapToDouble(iteration -> iteration.getPrimaryResult().getScore())
-                        .min()
-                        .orElseThrow()
+                        .runSingle().getBenchmarkResults().stream()
+                                .flatMap(fork -> fork.getIterationResults().stream())
+                                .mapToDouble(iteration -> iteration.getPrimaryResult().getScore())
+                                .min()
+                                .orElseThrow()
                 / perInvocation;
     }
 }

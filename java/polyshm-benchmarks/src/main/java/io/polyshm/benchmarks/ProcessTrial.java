@@ -29,7 +29,9 @@ final class ProcessTrial {
         return ForkedJvm.call(System::nanoTime).get() - start;
     }
 
-    /** From the start of a JVM as the user of a {@code ProcessBuilder} starts it to its first line. */
+    /**
+     * From the start of a JVM as the user of a {@code ProcessBuilder} starts it to its first line.
+     */
     static double hello() throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -42,9 +44,7 @@ final class ProcessTrial {
 
     private static String output(List<String> command) throws IOException, InterruptedException {
         Process process =
-                new ProcessBuilder(command)
-                        .redirectError(ProcessBuilder.Redirect.INHERIT)
-                        .start();
+                new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
         process.getOutputStream().close();
         String text =
                 new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();

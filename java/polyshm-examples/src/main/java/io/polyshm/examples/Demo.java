@@ -40,7 +40,7 @@ public final class Demo implements Callable<Integer> {
         System.exit(demo.execute(args));
     }
 
-    // ---- the parts -----------------------------------------------------------------------------
+    // ---- the parts ----
 
     @Override
     public Integer call() throws InterruptedException {
@@ -62,9 +62,7 @@ public final class Demo implements Callable<Integer> {
 
     @Command(description = "A child JVM computes squares and their sum in shared memory.")
     void squares(
-            @Parameters(
-                            paramLabel = "NUMBER",
-                            description = "What to square; by default 5 6 7 8.")
+            @Parameters(paramLabel = "NUMBER", description = "What to square; by default 5 6 7 8.")
                     List<String> numbers)
             throws InterruptedException {
         List<String> items = numbers == null ? List.of() : numbers;
@@ -89,7 +87,7 @@ public final class Demo implements Callable<Integer> {
         System.out.println("== " + name + ": " + text);
     }
 
-    // ---- what may go wrong ---------------------------------------------------------------------
+    // ---- what may go wrong ----
 
     private static void checkSumOfSquares(List<String> items) {
         long sum = 0;
@@ -112,7 +110,9 @@ public final class Demo implements Callable<Integer> {
             return Integer.parseInt(text);
         } catch (NumberFormatException notOne) {
             throw new IllegalArgumentException(
-                    "'" + text + "' is not a whole number of at most 9 digits; try: demo squares 3 1 4");
+                    "'"
+                            + text
+                            + "' is not a whole number of at most 9 digits; try: demo squares 3 1 4");
         }
     }
 

@@ -14,7 +14,8 @@ public final class Squares {
     /**
      * Prints the squares and their sum.
      *
-     * @param args whole numbers whose squares have a sum that fits an int; 5 6 7 8 if there are none
+     * @param args whole numbers whose squares have a sum that fits an int; 5 6 7 8 if there are
+     *     none
      * @throws InterruptedException if interrupted
      */
     public static void main(String... args) throws InterruptedException {

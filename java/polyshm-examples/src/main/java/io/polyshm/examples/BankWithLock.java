@@ -56,7 +56,9 @@ public final class BankWithLock {
         for (int i = 0; i < TIMES; i++) {
             lock.lock();
             try {
-                balance.set(balance.get() + amount);
+                int seen = balance.get();
+                Thread.yield(); // the same time to come between, but now nobody can
+                balance.set(seen + amount);
             } finally {
                 lock.unlock();
             }

@@ -38,13 +38,21 @@ public final class BankWithoutLock {
         for (int round = 1; ; round++) {
             meeting.await(); // both begin together
             for (int i = 0; i < TIMES; i++) {
-                // Three steps: read, add, store. Volatile or not, the other JVM can come between.
-                balance.setVolatile(balance.getVolatile() + amount);
+                int before = balance.getVolatile();
+                think(round - 1);
+                balance.setVolatile(before + amount); // whatever the other JVM has stored since
             }
             meeting.await(); // both are done
-            if (balance.get() != START) {
+            if (balance.getVolatile() != START) {
                 return round;
             }
+        }
+    }
+
+    /** A bank that takes its time: longer in each round, for machines with only one processor. */
+    private static void think(int times) {
+        for (int i = 0; i < times; i++) {
+            Thread.onSpinWait();
         }
     }
 }

@@ -63,6 +63,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /** Bytes of all chunks but the last, for an array that one buffer cannot span. */
     private static final int CHUNK_BYTES = 1 << 30;
 
+    /** The most that one buffer can have, in whole cache lines. */
+    static final int SPAN_BYTES = Integer.MAX_VALUE & -64;
+
     /** Elements that a fill sets at a time. */
     static final int BLOCK = 4096;
 
@@ -191,6 +194,12 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                             .window(address + start, Math.min(CHUNK_BYTES, bytes - start));
         }
         return chunks;
+    }
+
+    /** As much as one buffer can have from an offset on; nothing past the end. */
+    final ByteBuffer span(long start) {
+        long bytes = Math.max(0, Math.min(SPAN_BYTES, (length << shift) - start));
+        return memory.attachment().window(address + Math.min(start, length << shift), bytes);
     }
 
     final ByteBuffer window(long index, int count) {
@@ -332,6 +341,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         @Serial private static final long serialVersionUID = 1;
 
         private static final int SHIFT = ${shift};
+        private static final int SPAN = SPAN_BYTES >> SHIFT;
         private static final int CHUNK_SHIFT = 30 - SHIFT;
         private static final int CHUNK_MASK = (1 << CHUNK_SHIFT) - 1;
 
@@ -347,9 +357,12 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 </#if>
 
         // Plain fields, so that a loop need not load them anew each time. Of a flat array the first is
-        // in use, of another the chunks; after close none.
+        // in use, of another the chunks; after close none. The first two spans of a large array have
+        // buffers of their own, as a comparison costs a loop less than a load from an array.
         private transient ${t.buffer} elements = NO_ELEMENTS;
         private transient ${t.buffer}[] chunks = NO_CHUNKS;
+        private transient ${t.buffer} first = NO_ELEMENTS;
+        private transient ${t.buffer} second = NO_ELEMENTS;
 <#if t.ordered>
         private transient ByteBuffer bytes = NO_BYTES; // of the same memory
         private transient ByteBuffer[] byteChunks = NO_BYTE_CHUNKS;
@@ -368,6 +381,8 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                 for (int i = 0; i < buffers.length; i++) {
                     chunks[i] = view(buffers[i]);
                 }
+                first = view(span(0));
+                second = view(span(SPAN_BYTES));
 <#if t.ordered>
                 byteChunks = buffers;
 </#if>
@@ -384,6 +399,8 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
             super.invalidate();
             elements = NO_ELEMENTS;
             chunks = NO_CHUNKS;
+            first = NO_ELEMENTS;
+            second = NO_ELEMENTS;
 <#if t.ordered>
             bytes = NO_BYTES;
             byteChunks = NO_BYTE_CHUNKS;
@@ -429,8 +446,14 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                 if (flat) {
                     return elements.get(flatIndex(index))${fromCell};
                 }
+                if (index < SPAN) {
+                    return first.get(flatIndex(index))${fromCell};
+                }
+                if (index < 2L * SPAN) {
+                    return second.get((int) (index - SPAN))${fromCell};
+                }
                 Objects.checkIndex(index, length);
-                return chunks[(int) (index >> CHUNK_SHIFT)].get((int) index & CHUNK_MASK)${fromCell};
+                return chunkAt(index).get(positionAt(index))${fromCell};
             } catch (IndexOutOfBoundsException outside) {
                 throw refused("get", index);
             }
@@ -450,9 +473,16 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                     elements.put(flatIndex(index), ${toCell("value")});
                     return;
                 }
+                if (index < SPAN) {
+                    first.put(flatIndex(index), ${toCell("value")});
+                    return;
+                }
+                if (index < 2L * SPAN) {
+                    second.put((int) (index - SPAN), ${toCell("value")});
+                    return;
+                }
                 Objects.checkIndex(index, length);
-                chunks[(int) (index >> CHUNK_SHIFT)].put(
-                        (int) index & CHUNK_MASK, ${toCell("value")});
+                chunkAt(index).put(positionAt(index), ${toCell("value")});
             } catch (IndexOutOfBoundsException outside) {
                 throw refused("set", index);
             }

@@ -326,12 +326,26 @@ class SharedArrayTest {
     @Test
     void shouldReachEveryElementWhenLargerThanTwoGibibytes() throws Exception {
         FileStore store = Files.getFileStore(Path.of("/dev/shm"));
-        assumeTrue(store.getUsableSpace() > 4L << 30, "/dev/shm has no 4 GiB left");
+        assumeTrue(store.getUsableSpace() > 6L << 30, "/dev/shm has no 6 GiB left");
         long chunk = 1L << 27; // elements of 8 bytes in a chunk of 1 GiB
-        long length = 2 * chunk + 3;
+        long length = 4 * chunk + 3;
         try (SharedArray.OfLong array = SharedArray.ofLongs(length)) {
+            long span = SharedArray.SPAN_BYTES / 8; // elements that one buffer can have
             long[] borders = {
-                0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk - 1, 2 * chunk, length - 1
+                0,
+                1,
+                span - 1,
+                span,
+                chunk - 1,
+                chunk,
+                chunk + 1,
+                2 * chunk - 1,
+                2 * chunk,
+                length - 1,
+                2 * span - 1,
+                2 * span,
+                4 * chunk - 1,
+                4 * chunk
             };
             for (long index : borders) {
                 array.set(index, ~index);

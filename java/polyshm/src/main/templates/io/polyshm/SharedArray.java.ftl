@@ -443,20 +443,21 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
          */
         public ${p} get(long index) {
             try {
-                if (flat) {
-                    return elements.get(flatIndex(index))${fromCell};
-                }
-                if (index < SPAN) {
-                    return first.get(flatIndex(index))${fromCell};
-                }
-                if (index < 2L * SPAN) {
-                    return second.get((int) (index - SPAN))${fromCell};
-                }
-                Objects.checkIndex(index, length);
-                return chunkAt(index).get(positionAt(index))${fromCell};
+                return flat ? elements.get(flatIndex(index))${fromCell} : getOfLarge(index);
             } catch (IndexOutOfBoundsException outside) {
                 throw refused("get", index);
             }
+        }
+
+        private ${p} getOfLarge(long index) {
+            if (index < SPAN) {
+                return first.get(flatIndex(index))${fromCell};
+            }
+            if (index < 2L * SPAN) {
+                return second.get((int) (index - SPAN))${fromCell};
+            }
+            Objects.checkIndex(index, length);
+            return chunkAt(index).get(positionAt(index))${fromCell};
         }
 
         /**
@@ -471,20 +472,22 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
             try {
                 if (flat) {
                     elements.put(flatIndex(index), ${toCell("value")});
-                    return;
+                } else {
+                    setOfLarge(index, ${toCell("value")});
                 }
-                if (index < SPAN) {
-                    first.put(flatIndex(index), ${toCell("value")});
-                    return;
-                }
-                if (index < 2L * SPAN) {
-                    second.put((int) (index - SPAN), ${toCell("value")});
-                    return;
-                }
-                Objects.checkIndex(index, length);
-                chunkAt(index).put(positionAt(index), ${toCell("value")});
             } catch (IndexOutOfBoundsException outside) {
                 throw refused("set", index);
+            }
+        }
+
+        private void setOfLarge(long index, ${cell} value) {
+            if (index < SPAN) {
+                first.put(flatIndex(index), value);
+            } else if (index < 2L * SPAN) {
+                second.put((int) (index - SPAN), value);
+            } else {
+                Objects.checkIndex(index, length);
+                chunkAt(index).put(positionAt(index), value);
             }
         }
 

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.openjdk.jmh.runner.RunnerException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -49,7 +50,20 @@ public final class Bench implements Callable<Integer> {
      * @param args see {@code --help}
      */
     public static void main(String... args) {
-        System.exit(new CommandLine(new Bench()).execute(args));
+        CommandLine bench = new CommandLine(new Bench());
+        bench.setExecutionExceptionHandler(Bench::report);
+        System.exit(bench.execute(args));
+    }
+
+    /** What JMH throws says enough: that another one is running, for example. */
+    private static int report(
+            Exception failure, CommandLine command, CommandLine.ParseResult arguments)
+            throws Exception {
+        if (!(failure instanceof RunnerException)) {
+            throw failure;
+        }
+        command.getErr().println("bench: " + failure.getMessage());
+        return CommandLine.ExitCode.SOFTWARE;
     }
 
     @Override

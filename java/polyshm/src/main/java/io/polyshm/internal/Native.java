@@ -55,7 +55,10 @@ public final class Native {
                             + LOAD_FAILURE.getMessage()
                             + "; put the artifact io.polyshm:polyshm with the classifier "
                             + Loader.getPlatform()
-                            + " on the class path or module path; if the folder that it is extracted"
+                            + " on the class path, or on the module path with --add-modules"
+                            + " io.polyshm."
+                            + Loader.getPlatform().replace('-', '.')
+                            + "; if the folder that it is extracted"
                             + " to cannot be written or executed, name another with"
                             + " -Dorg.bytedeco.javacpp.cachedir=<folder>",
                     LOAD_FAILURE);

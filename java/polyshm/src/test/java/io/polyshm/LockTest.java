@@ -280,6 +280,34 @@ class LockTest {
     }
 
     @Test
+    void shouldNotHangWhenInterruptsMeetReleases() throws Exception {
+        for (int round = 0; round < 300; round++) {
+            lock.lock();
+            FutureTask<Object> task =
+                    new FutureTask<>(
+                            () -> {
+                                while (true) {
+                                    try {
+                                        lock.lockInterruptibly();
+                                        lock.unlock();
+                                        return null;
+                                    } catch (InterruptedException again) {
+                                        // Waits again, perhaps by the agent that is just ending.
+                                    }
+                                }
+                            });
+            Thread waiter = new Thread(task, "waiter");
+            waiter.start();
+            while (waiter.getState() != Thread.State.WAITING) {
+                Thread.onSpinWait();
+            }
+            waiter.interrupt();
+            lock.unlock();
+            task.get();
+        }
+    }
+
+    @Test
     void shouldReturnFalseWhenTheTimeIsOver() throws Exception {
         lock.lock();
         for (long time : new long[] {0, -1, Long.MIN_VALUE, 1, 30}) {

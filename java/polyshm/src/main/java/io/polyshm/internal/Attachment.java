@@ -122,6 +122,7 @@ public final class Attachment {
         Natives.pshm_segment_pin(segment);
         pins.incrementAndGet();
         CLEANER.register(user, unpin(segment, sizeBytes, pins));
+        Reference.reachabilityFence(this); // whose own pin holds until here
     }
 
     /** Static, as it must not refer to what it cleans up after. */

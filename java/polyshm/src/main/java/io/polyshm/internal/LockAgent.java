@@ -179,15 +179,19 @@ final class LockAgent implements Runnable {
     public void run() {
         thread = Thread.currentThread();
         Natives.pshm_thread_set_name(requester.getName());
-        int code = acquire();
-        if (code != 0) {
-            fail(code == Natives.PSHM_ETIMEDOUT ? null : lock.exception(code));
-        } else if (grant()) {
-            hold();
-        } else {
-            Natives.pshm_lock_release(lock.handle());
+        try {
+            int code = acquire();
+            if (code != 0) {
+                fail(code == Natives.PSHM_ETIMEDOUT ? null : lock.exception(code));
+                move(State.CANCELLED, State.FAILED); // nobody can resume one that has ended
+            } else if (grant()) {
+                hold();
+            } else {
+                Natives.pshm_lock_release(lock.handle());
+            }
+        } finally {
+            lock.done(this);
         }
-        lock.done(this);
     }
 
     private int acquire() {
@@ -201,6 +205,7 @@ final class LockAgent implements Runnable {
 
     private synchronized boolean grant() {
         if (state != State.WAITING) {
+            move(State.CANCELLED, State.RELEASED); // nobody can resume one that has ended
             return false;
         }
         lock.setHolder(this); // before the requester can go on

@@ -12,7 +12,9 @@
  * - Threads. A lock belongs to the thread that took it. Every function may be called from any
  *   thread at any time, except that a segment must not be used after its close: a thread that may
  *   race with a close holds a pin (pshm_segment_pin).
- * - fork(). The child must not use the segments of its parent; it opens its own.
+ * - fork(). The child is a participant of its own in each segment that its parent has open, by the
+ *   same handles, and has none of the locks that its parent's threads hold. If there is no room for
+ *   another participant, or no descriptor left, the segment is closed to the child.
  * - Unlink removes the name at once and the memory when the last process has closed. A process
  *   that merely opens a segment never removes what others use.
  * - Signals. No function here is async-signal-safe.

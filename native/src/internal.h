@@ -49,6 +49,8 @@ struct pshm_segment {
     uint32_t slot; /* of this participant */
     bool left;     /* at the process's end, without a close */
     pshm__file file;
+    pshm__file heir; /* in the midst of a fork: the child's opening, and its slot */
+    uint32_t heir_slot;
     atomic_int state;
     atomic_long pins;  /* one for being open, one for each thread that waits, and the user's */
     pshm__guard guard; /* over changes of state and handles */
@@ -83,6 +85,11 @@ int pshm__header_read(pshm__file file, uint64_t file_bytes, pshm__header *out);
 
 uint64_t pshm__participant_offset(const pshm_segment *segment, uint32_t slot);
 int pshm__participant_join(pshm_segment *segment);
+
+/* The two halves of joining, for a forked child: its parent, which takes part itself, takes the
+ * slot, and the child signs it. Neither needs the lifecycle lock. */
+int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_t *out_slot);
+void pshm__participant_sign(const pshm_segment *segment);
 void pshm__participant_leave(pshm_segment *segment);
 
 /* True if another opening of the segment than this one is alive. */

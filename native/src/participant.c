@@ -15,26 +15,37 @@ static pshm__participant *slot_at(const pshm_segment *segment, uint32_t slot) {
     return (pshm__participant *)(void *)(segment->base + pshm__participant_offset(segment, slot));
 }
 
-int pshm__participant_join(pshm_segment *segment) {
+int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_t *out_slot) {
     for (uint32_t slot = 0; slot < segment->participant_capacity; slot++) {
-        int code = pshm__os_file_lock(segment->file, pshm__participant_offset(segment, slot));
+        int code = pshm__os_file_lock(file, pshm__participant_offset(segment, slot));
         if (code == PSHM_EBUSY)
             continue;
-        if (code != 0)
-            return code;
-        pshm__participant *mine = slot_at(segment, slot);
-        memset(mine, 0, sizeof(*mine)); /* what one that was killed has left */
-        mine->start_time = pshm__process_start_time();
-        mine->since_ns = pshm__os_wall_clock_ns();
-        pshm__os_command(mine->command, sizeof(mine->command));
-        atomic_store_explicit((_Atomic uint32_t *)&mine->pid, pshm__os_pid(), memory_order_release);
-        segment->slot = slot;
-        return 0;
+        if (code == 0) {
+            /* what one that was killed has left */
+            memset(slot_at(segment, slot), 0, sizeof(pshm__participant));
+            *out_slot = slot;
+        }
+        return code;
     }
     return pshm__fail(PSHM_EPARTICIPANTS,
                       "%u processes have it open, and that is all there is room for; close it in "
                       "one of them",
                       segment->participant_capacity);
+}
+
+void pshm__participant_sign(const pshm_segment *segment) {
+    pshm__participant *mine = slot_at(segment, segment->slot);
+    mine->start_time = pshm__process_start_time();
+    mine->since_ns = pshm__os_wall_clock_ns();
+    pshm__os_command(mine->command, sizeof(mine->command));
+    atomic_store_explicit((_Atomic uint32_t *)&mine->pid, pshm__os_pid(), memory_order_release);
+}
+
+int pshm__participant_join(pshm_segment *segment) {
+    int code = pshm__participant_take(segment, segment->file, &segment->slot);
+    if (code == 0)
+        pshm__participant_sign(segment);
+    return code;
 }
 
 void pshm__participant_leave(pshm_segment *segment) {

@@ -28,11 +28,14 @@ typedef struct pshm__file_info {
 } pshm__file_info;
 
 /* A new file that did not exist, with exactly these permissions. Neither a forked child nor a
- * program that this process starts has a file of this library open. */
+ * program that this process starts has a file of this library open, but for the child's own. */
 int pshm__os_file_create(const char *name, uint32_t permissions, pshm__file *out);
 
 /* An existing file, never through a symbolic link. */
 int pshm__os_file_open(const char *name, pshm__file *out);
+
+/* Another opening of the same file, which a child that is forked next has open, too. */
+int pshm__os_file_open_for_child(pshm__file file, pshm__file *out);
 void pshm__os_file_close(pshm__file file);
 int pshm__os_file_info(pshm__file file, pshm__file_info *out);
 
@@ -99,9 +102,10 @@ int64_t pshm__os_wall_clock_coarse_ns(void); /* cheap: as of the last tick */
 void pshm__os_sleep_ns(int64_t ns);
 int pshm__os_random(void *out, size_t bytes);
 
-/* Call `at_exit` when the process ends in order, and `in_child` first thing in a forked child, with
- * `guard` free of other threads. */
-void pshm__os_hooks(void (*at_exit)(void), void (*in_child)(void), pshm__guard *guard);
+/* Call `at_exit` when the process ends in order, and the others around each fork. In the child
+ * nothing else of the library has run before. */
+void pshm__os_hooks(void (*at_exit)(void), void (*before_fork)(void), void (*in_parent)(void),
+                    void (*in_child)(void));
 int pshm__os_scratch_create(char *path, size_t bytes);
 void pshm__os_scratch_close(int descriptor);
 

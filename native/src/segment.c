@@ -45,15 +45,46 @@ static void at_exit(void) {
     pshm__guard_unlock(&open_guard);
 }
 
-/* To a forked child its parent's segments are closed. Its files are, too (port.h), or the parent's
- * death would not show. A guard may be held by a thread that the child does not have. */
-static void in_child(void) {
+/* A forked child takes part by itself from the start, so that neither its own death nor its
+ * parent's is mistaken for the other's: the parent takes a slot for it through an opening that only
+ * the child keeps. Where that fails the segment is closed to the child. */
+static void before_fork(void) {
+    pshm__guard_lock(&open_guard);
     for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
-        atomic_store(&segment->state, PSHM__CLOSED);
-        pshm__guard_init(&segment->guard);
+        segment->heir = PSHM__NO_FILE;
+        pshm__file heir;
+        if (atomic_load(&segment->state) == PSHM__CLOSED || segment->left ||
+            pshm__os_file_open_for_child(segment->file, &heir) != 0)
+            continue;
+        if (pshm__participant_take(segment, heir, &segment->heir_slot) == 0)
+            segment->heir = heir;
+        else
+            pshm__os_file_close(heir);
     }
-    open_segments = NULL;
+}
+
+static void in_parent(void) {
+    for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
+        if (segment->heir != PSHM__NO_FILE)
+            pshm__os_file_close(segment->heir);
+    }
+    pshm__guard_unlock(&open_guard);
+}
+
+/* The other openings are closed already (port.h). Other guards than that of the list may be held by
+ * threads that the child does not have, a close may have been under way in one. */
+static void in_child(void) {
     pshm__thread_forget();
+    for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
+        pshm__guard_init(&segment->guard);
+        segment->file = segment->heir;
+        segment->slot = segment->heir_slot;
+        bool joined = segment->file != PSHM__NO_FILE;
+        if (joined)
+            pshm__participant_sign(segment);
+        atomic_store(&segment->state, joined ? PSHM__OPEN : PSHM__CLOSED);
+    }
+    pshm__guard_unlock(&open_guard);
 }
 
 /* Not under the guard of the list: a fork takes that one after the system's own. */
@@ -63,7 +94,7 @@ static void hook_once(void) {
     pshm__guard_lock(&hook_guard);
     if (!hooked) {
         hooked = true;
-        pshm__os_hooks(at_exit, in_child, &open_guard);
+        pshm__os_hooks(at_exit, before_fork, in_parent, in_child);
     }
     pshm__guard_unlock(&hook_guard);
 }

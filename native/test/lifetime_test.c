@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * When segments go and when they stay: last one out, killed ones, half-made ones, forked children;
- * and the participants table, in which the kernel tells who is alive.
+ * When segments go and when they stay: last one out, killed ones, half-made ones; and the
+ * participants table, in which the kernel tells who is alive.
  */
 #include "check.h"
 
@@ -21,26 +21,24 @@ static int participants(pshm_segment *segment) {
     return count;
 }
 
-/* What a lock on the file, taken with a descriptor of our own, says. */
-static bool is_byte_locked(const char *name, off_t offset, off_t count) {
-    int fd = open(path_of_name(name), O_RDWR | O_CLOEXEC);
-    CHECK(fd >= 0);
-    struct flock lock = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = count};
-    CHECK_EQ(fcntl(fd, F_OFD_GETLK, &lock), 0);
-    close(fd);
-    return lock.l_type != F_UNLCK;
-}
-
 typedef struct steps {
     atomic_int at, go;
     int pid;
 } steps;
 
+static pshm_segment *ours; /* what a test has open when it starts a child */
+
+/* Take part in it as if not born into it. */
+static pshm_segment *open_anew(void) {
+    pshm_segment *segment;
+    CHECK_OK(pshm_segment_close(ours));
+    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
+    return segment;
+}
+
 static void open_and_stay(void *argument) {
     steps *shared = argument;
-    pshm_segment *segment;
-    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
+    open_anew();
     shared->at++;
     for (;;)
         pause();
@@ -48,17 +46,15 @@ static void open_and_stay(void *argument) {
 
 static void open_and_close(void *argument) {
     steps *shared = argument;
-    pshm_segment *segment;
-    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
+    pshm_segment *segment = open_anew();
     shared->at++;
     AWAIT(shared->go != 0);
     CHECK_OK(pshm_segment_close(segment));
 }
 
 static void open_and_exit(void *argument) {
-    pshm_segment *segment;
     (void)argument;
-    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
+    open_anew();
     exit(0);
 }
 
@@ -68,6 +64,7 @@ static void shouldGoWithTheLastClose(void) {
     steps *shared = shared_zeroes(sizeof(*shared));
     pshm_segment *segment;
     CHECK_OK(pshm_segment_create(name_of("s"), 64, &last_out, &segment));
+    ours = segment;
     pid_t child = start(open_and_close, shared);
     AWAIT(shared->at == 1);
     CHECK_OK(pshm_segment_close(segment));
@@ -84,6 +81,7 @@ static void shouldGoWithTheLastClose(void) {
 static void shouldGoWithTheLastExit(void) {
     pshm_segment *segment;
     CHECK_OK(pshm_segment_create(name_of("s"), 64, &last_out, &segment));
+    ours = segment;
     CHECK_JOIN(start(open_and_exit, NULL));
     CHECK(exists(name_of("s")));
     CHECK_OK(pshm_segment_close(segment));
@@ -122,7 +120,7 @@ static void close_late(void) {
 
 static void close_at_exit(void *argument) {
     late = argument;
-    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &closed_late));
+    closed_late = open_anew();
     exit(0);
 }
 
@@ -131,6 +129,7 @@ static void shouldLeaveOnceWhenClosedDuringExit(void) {
     steps *shared = shared_zeroes(sizeof(*shared));
     pshm_segment *segment, *second;
     CHECK_OK(pshm_segment_create(name_of("s"), 64, &last_out, &segment));
+    ours = segment;
     pid_t child = start(close_at_exit, shared);
     AWAIT(shared->at == 1);
     CHECK_EQ(participants(segment), 1);
@@ -172,6 +171,7 @@ static void shouldGoWhenAllWereKilled(void) {
         pid_t children[3];
         pshm_segment *segment;
         CHECK_OK(pshm_segment_create(name_of("s"), 64, &last_out, &segment));
+        ours = segment;
         for (int i = 0; i < 3; i++)
             children[i] = start(open_and_stay, shared);
         AWAIT(shared->at == 3);
@@ -197,6 +197,7 @@ static void shouldKeepPersistentOnesWhenAllWereKilled(void) {
     steps *shared = shared_zeroes(sizeof(*shared));
     pshm_segment *segment;
     CHECK_OK(pshm_segment_create(name_of("s"), 64, NULL, &segment));
+    ours = segment;
     pid_t child = start(open_and_stay, shared);
     AWAIT(shared->at == 1);
     CHECK_OK(pshm_segment_close(segment));
@@ -398,6 +399,7 @@ static void shouldListWhoHasItOpen(void) {
     pshm_participant_info info;
     uint64_t cursor = 0;
     CHECK_OK(pshm_segment_create(name_of("s"), 64, &last_out, &segment));
+    ours = segment;
     pid_t child = start(open_and_stay, shared);
     AWAIT(shared->at == 1);
     int seen = 0;
@@ -423,6 +425,7 @@ static void shouldHaveRoomForItsCapacity(void) {
     steps *shared = shared_zeroes(sizeof(*shared));
     pshm_segment *segments[PSHM_PARTICIPANTS_MAX], *one_more;
     CHECK_OK(pshm_segment_create(name_of("s"), 64, &last_out, &segments[0]));
+    ours = segments[0];
     pid_t child = start(open_and_stay, shared);
     AWAIT(shared->at == 1);
     for (int i = 1; i < PSHM_PARTICIPANTS_MAX - 1; i++)
@@ -440,121 +443,6 @@ static void shouldHaveRoomForItsCapacity(void) {
     for (int i = 0; i < PSHM_PARTICIPANTS_MAX - 1; i++)
         CHECK_OK(pshm_segment_close(segments[i]));
     CHECK(!exists(name_of("s")));
-}
-
-/* ---- fork ---- */
-
-static void fork_and_die(void *argument) {
-    steps *shared = argument;
-    pshm_segment *segment, *own;
-    CHECK_OK(pshm_segment_create(name_of("s"), 4096, &last_out, &segment));
-    if (fork() == 0) {
-        prctl(PR_SET_PDEATHSIG, 0);
-        alarm(check_seconds);
-        /* The parent's segment is closed to the child, which opens it for itself if it wants. */
-        pshm_value *value;
-        CHECK_CODE(pshm_value_open(segment, "v", PSHM_INT8, &value), PSHM_ECLOSED);
-        CHECK_OK(pshm_segment_close(segment));
-        if (shared->go == 2) {
-            CHECK_OK(pshm_segment_open(name_of("s"), NULL, &own));
-            CHECK_EQ(participants(own), 2);
-        }
-        shared->pid = getpid();
-        shared->at = 1;
-        for (;;)
-            pause();
-    }
-    AWAIT(shared->at == 1);
-    shared->at = 2;
-    for (;;)
-        pause();
-}
-
-static void shouldGiveAForkedChildNoPartInIt(void) {
-    for (int way = 1; way <= 2; way++) {
-        steps *shared = shared_zeroes(sizeof(*shared));
-        pshm_segment *segment;
-        shared->go = way;
-        prctl(PR_SET_CHILD_SUBREAPER, 1);
-        pid_t parent = start(fork_and_die, shared);
-        AWAIT(shared->at == 2);
-        /* The child has not ended what its parent has. */
-        pshm_reap();
-        CHECK(exists(name_of("s")));
-        CHECK_EQ(is_byte_locked(name_of("s"), PSHM_PARTICIPANT_OFFSET, 1), true);
-        kill_child(parent);
-        /* Nor does it keep it. */
-        AWAIT(!is_byte_locked(name_of("s"), 0, PSHM_PARTICIPANT_OFFSET + 1));
-        pshm_reap();
-        CHECK_EQ(exists(name_of("s")), way == 2);
-        if (way == 2) {
-            CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
-            CHECK_EQ(participants(segment), 2);
-            CHECK_OK(pshm_segment_close(segment));
-        }
-        kill_child(shared->pid);
-        pshm_reap();
-        CHECK(!exists(name_of("s")));
-    }
-}
-
-static void *open_for_ever(void *argument) {
-    (void)argument;
-    for (;;) {
-        pshm_segment *segment;
-        CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
-        CHECK_OK(pshm_segment_close(segment));
-    }
-    return NULL;
-}
-
-enum { FORKED = 60 };
-
-typedef struct forks {
-    atomic_int count;
-    int pids[FORKED];
-} forks;
-
-static void fork_while_opening(void *argument) {
-    forks *shared = argument;
-    pthread_t thread;
-    for (int i = 0; i < 2; i++)
-        CHECK_EQ(pthread_create(&thread, NULL, open_for_ever, NULL), 0);
-    for (int i = 0; i < FORKED; i++) {
-        pid_t child = fork();
-        CHECK(child >= 0);
-        if (child == 0) {
-            prctl(PR_SET_PDEATHSIG, 0);
-            alarm(check_seconds);
-            for (;;)
-                pause();
-        }
-        shared->pids[i] = child;
-        shared->count = i + 1;
-        sleep_ms(1);
-    }
-    for (;;)
-        pause();
-}
-
-/* Forked in the midst of another thread's open or close, a child keeps no lock of it. */
-static void shouldGiveAForkedChildNoPartInWhatIsUnderWay(void) {
-    if (CHECK_TSAN) {
-        printf("    skipped: TSan does not follow a fork of several threads\n");
-        return;
-    }
-    forks *shared = shared_zeroes(sizeof(*shared));
-    pshm_segment *segment;
-    CHECK_OK(pshm_segment_create(name_of("s"), 4096, NULL, &segment));
-    CHECK_OK(pshm_segment_close(segment));
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-    pid_t parent = start(fork_while_opening, shared);
-    AWAIT(shared->count == FORKED);
-    kill_child(parent);
-    AWAIT(!is_byte_locked(name_of("s"), 0, 0));
-    for (int i = 0; i < FORKED; i++)
-        kill_child(shared->pids[i]);
-    CHECK_OK(pshm_segment_unlink(name_of("s")));
 }
 
 static void close_late_in_child(void) {
@@ -578,7 +466,5 @@ int main(void) {
     RUN(shouldSurviveAStormOfComingAndGoing);
     RUN(shouldListWhoHasItOpen);
     RUN(shouldHaveRoomForItsCapacity);
-    RUN(shouldGiveAForkedChildNoPartInIt);
-    RUN(shouldGiveAForkedChildNoPartInWhatIsUnderWay);
     return check_end();
 }

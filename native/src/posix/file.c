@@ -72,17 +72,28 @@ static int failed(const char *call, int error) {
 /* ---- the descriptors, for forked children ---- */
 
 /* The locks on a file last as long as any process has this opening of it: a forked child closes
- * what its parent has open, at any moment of its parent's other threads. */
+ * what its parent has open, at any moment of its parent's other threads, save what is for it. */
+typedef struct open_fd {
+    int fd;
+    bool for_child;
+} open_fd;
+
 static pshm__guard files_guard = PSHM__GUARD_INIT;
-static int *files;
+static open_fd *files;
 static size_t file_count, file_room;
 
 static void before_fork(void) { pshm__guard_lock(&files_guard); }
 static void in_parent(void) { pshm__guard_unlock(&files_guard); }
 
 static void in_child(void) {
-    while (file_count > 0)
-        close(files[--file_count]);
+    size_t kept = 0;
+    for (size_t i = 0; i < file_count; i++) {
+        if (files[i].for_child)
+            files[kept++] = (open_fd){files[i].fd, false};
+        else
+            close(files[i].fd);
+    }
+    file_count = kept;
     pshm__guard_unlock(&files_guard);
 }
 
@@ -90,12 +101,13 @@ __attribute__((constructor)) static void hook_fork(void) {
     pthread_atfork(before_fork, in_parent, in_child);
 }
 
-static int open_file(const char *path, int flags, mode_t permissions, pshm__file *out) {
+static int open_file(const char *path, int flags, mode_t permissions, bool for_child,
+                     pshm__file *out) {
     int code = 0;
     pshm__guard_lock(&files_guard);
     if (file_count == file_room) {
         size_t room = file_room == 0 ? 16 : 2 * file_room;
-        int *larger = realloc(files, room * sizeof(*files));
+        open_fd *larger = realloc(files, room * sizeof(*files));
         if (larger != NULL) {
             files = larger;
             file_room = room;
@@ -106,12 +118,13 @@ static int open_file(const char *path, int flags, mode_t permissions, pshm__file
     if (code == 0) {
         int fd;
         do {
-            fd = shm_open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, permissions);
+            fd = for_child ? open(path, O_RDWR | O_CLOEXEC)
+                           : shm_open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, permissions);
         } while (fd < 0 && errno == EINTR);
         if (fd < 0) {
             code = failed("shm_open", errno == EINVAL ? EISDIR : errno); /* glibc's name for it */
         } else {
-            files[file_count++] = fd;
+            files[file_count++] = (open_fd){fd, for_child};
             *out = fd;
         }
     }
@@ -122,7 +135,7 @@ static int open_file(const char *path, int flags, mode_t permissions, pshm__file
 void pshm__os_file_close(pshm__file file) {
     pshm__guard_lock(&files_guard);
     for (size_t i = 0; i < file_count; i++) {
-        if (files[i] == file) {
+        if (files[i].fd == file) {
             files[i] = files[--file_count];
             close(file);
             break;
@@ -136,7 +149,7 @@ void pshm__os_file_close(pshm__file file) {
 int pshm__os_file_create(const char *name, uint32_t permissions, pshm__file *out) {
     shm_path path = path_of(name);
     pshm__file fd;
-    int code = open_file(path.text, O_CREAT | O_EXCL, (mode_t)permissions, &fd);
+    int code = open_file(path.text, O_CREAT | O_EXCL, (mode_t)permissions, false, &fd);
     if (code != 0)
         return code;
     if (fchmod(fd, (mode_t)permissions) != 0) { /* whatever the umask took away */
@@ -151,7 +164,13 @@ int pshm__os_file_create(const char *name, uint32_t permissions, pshm__file *out
 
 int pshm__os_file_open(const char *name, pshm__file *out) {
     shm_path path = path_of(name);
-    return open_file(path.text, O_NONBLOCK, 0, out);
+    return open_file(path.text, O_NONBLOCK, 0, false, out);
+}
+
+int pshm__os_file_open_for_child(pshm__file file, pshm__file *out) {
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", file); /* it may have no name any more */
+    return open_file(path, 0, 0, true, out);
 }
 
 int pshm__os_file_info(pshm__file file, pshm__file_info *out) {

@@ -105,21 +105,8 @@ int pshm__os_random(void *out, size_t bytes) {
     return pshm__fail(PSHM_EOS, "getrandom: %s (errno %d)", strerror(error), error);
 }
 
-static pshm__guard *fork_guard;
-static void (*after_fork)(void);
-
-static void before_fork(void) { pshm__guard_lock(fork_guard); }
-
-static void in_parent(void) { pshm__guard_unlock(fork_guard); }
-
-static void in_child(void) {
-    pshm__guard_unlock(fork_guard);
-    after_fork();
-}
-
-void pshm__os_hooks(void (*at_exit)(void), void (*child)(void), pshm__guard *guard) {
-    fork_guard = guard;
-    after_fork = child;
+void pshm__os_hooks(void (*at_exit)(void), void (*before_fork)(void), void (*in_parent)(void),
+                    void (*in_child)(void)) {
     atexit(at_exit);
     pthread_atfork(before_fork, in_parent, in_child);
 }

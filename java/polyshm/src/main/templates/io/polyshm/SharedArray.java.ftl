@@ -2,12 +2,14 @@
 package io.polyshm;
 
 import io.polyshm.internal.Attachment;
+import io.polyshm.internal.ForeignMemory;
 import io.polyshm.internal.Native;
 import io.polyshm.internal.binding.Natives;
 import java.io.InvalidObjectException;
 import java.io.ObjectInputStream;
 import java.io.Serial;
 import java.io.Serializable;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
@@ -66,6 +68,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /** The most that one buffer can have, in whole cache lines. */
     static final int SPAN_BYTES = Integer.MAX_VALUE & -64;
 
+    /** JDK 22 has it; from 24 on it needs no other permission than the native library does. */
+    static final boolean HAS_FOREIGN_MEMORY = Runtime.version().feature() >= 24;
+
     /** Elements that a fill sets at a time. */
     static final int BLOCK = 4096;
 
@@ -74,6 +79,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 
     /** One buffer spans the array. */
     final transient boolean flat;
+
+    /** An array that is not flat, as one segment of {@link ForeignMemory} if there is that. */
+    transient Object region;
 
     private final transient String name;
     private final transient int kind;
@@ -106,6 +114,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         this.flat = length << shift <= Integer.MAX_VALUE;
         this.lock = Lock.of(memory, name, this, attachment.lock(handles.lock()));
         this.view = this::invalidate;
+        if (HAS_FOREIGN_MEMORY && !flat) {
+            region = attachment.region(address, length << shift);
+        }
     }
 
     /** An anonymous segment with room for one object. */
@@ -173,6 +184,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /** Takes the buffers away. */
     void invalidate() {
         closed = true;
+        if (region != null) {
+            region = ForeignMemory.EMPTY;
+        }
     }
 
     /** To be called when the buffers are there: from now on a close of the segment takes them away. */
@@ -357,8 +371,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 </#if>
 
         // Plain fields, so that a loop need not load them anew each time. Of a flat array the first is
-        // in use, of another the chunks; after close none. The first two spans of a large array have
-        // buffers of their own, as a comparison costs a loop less than a load from an array.
+        // in use, of another the chunks; after close none. Plain access to a large array is by its
+        // region. Where there is none the first two spans have buffers of their own, as a
+        // comparison costs a loop less than a load from an array.
         private transient ${t.buffer} elements = NO_ELEMENTS;
         private transient ${t.buffer}[] chunks = NO_CHUNKS;
         private transient ${t.buffer} first = NO_ELEMENTS;
@@ -381,8 +396,10 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                 for (int i = 0; i < buffers.length; i++) {
                     chunks[i] = view(buffers[i]);
                 }
-                first = view(span(0));
-                second = view(span(SPAN_BYTES));
+                if (!HAS_FOREIGN_MEMORY) {
+                    first = view(span(0));
+                    second = view(span(SPAN_BYTES));
+                }
 <#if t.ordered>
                 byteChunks = buffers;
 </#if>
@@ -431,6 +448,12 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         }
 </#if>
 
+        /** In a class of its own, as most programs have no array that is so large. */
+        private static final class InRegion {
+            static final MethodHandle GETTER = ForeignMemory.getter(${cell}.class);
+            static final MethodHandle SETTER = ForeignMemory.setter(${cell}.class);
+        }
+
         // ---- plain ----
 
         /**
@@ -450,6 +473,15 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         }
 
         private ${p} getOfLarge(long index) {
+            if (HAS_FOREIGN_MEMORY) {
+                // The segment's own check misses an overflow of index times size.
+                Objects.checkIndex(index, length);
+                try {
+                    return (${cell}) InRegion.GETTER.invokeExact(region, index)${fromCell};
+                } catch (Throwable thrown) {
+                    throw ForeignMemory.rethrow(thrown);
+                }
+            }
             if (index < SPAN) {
                 return first.get(flatIndex(index))${fromCell};
             }
@@ -481,7 +513,14 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         }
 
         private void setOfLarge(long index, ${cell} value) {
-            if (index < SPAN) {
+            if (HAS_FOREIGN_MEMORY) {
+                Objects.checkIndex(index, length);
+                try {
+                    InRegion.SETTER.invokeExact(region, index, value);
+                } catch (Throwable thrown) {
+                    throw ForeignMemory.rethrow(thrown);
+                }
+            } else if (index < SPAN) {
                 first.put(flatIndex(index), value);
             } else if (index < 2L * SPAN) {
                 second.put((int) (index - SPAN), value);

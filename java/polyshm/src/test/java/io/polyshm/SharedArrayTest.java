@@ -45,6 +45,15 @@ class SharedArrayTest {
                             length);
         }
 
+        int bytes() {
+            return switch (name) {
+                case "Short", "Char" -> 2;
+                case "Int", "Float" -> 4;
+                case "Long", "Double" -> 8;
+                default -> 1;
+            };
+        }
+
         @Override
         public String toString() {
             return name;
@@ -375,6 +384,50 @@ class SharedArrayTest {
             assertThatThrownBy(array::asBuffer)
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("asBuffer(index, count)");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("types")
+    void shouldHoldEveryEdgeValueWhenTooLargeForABuffer(Type type) throws Exception {
+        FileStore store = Files.getFileStore(Path.of("/dev/shm"));
+        assumeTrue(store.getUsableSpace() > 3L << 30, "/dev/shm has no 3 GiB left");
+        int bytes = type.bytes();
+        long length = (1L << 31) / bytes + 3;
+        long span = SharedArray.SPAN_BYTES / bytes;
+        Object zero = type.edges()[0];
+        Object one = type.edges()[1];
+        try (SharedArray array = type.create(length)) {
+            for (long index : new long[] {0, span - 1, span, length - 1}) {
+                for (Object edge : type.edges()) {
+                    call(array, "set", index, edge);
+                    assertThat(call(array, "get", index)).isEqualTo(edge);
+                    assertThat(call(array, "getVolatile", index)).isEqualTo(edge);
+                }
+                call(array, "set", index, zero);
+            }
+            call(array, "fill", span - 100, length - 1, one);
+            assertThat(call(array, "get", span - 101)).isEqualTo(zero);
+            assertThat(call(array, "get", span - 100)).isEqualTo(one);
+            assertThat(call(array, "get", length - 2)).isEqualTo(one);
+            assertThat(call(array, "get", length - 1)).isEqualTo(zero);
+            // Among them indexes that are 0 when they are multiplied by the size of an element.
+            for (long index :
+                    new long[] {
+                        length, -1, 1L << 32, 1L << 61, 1L << 62, Long.MIN_VALUE, Long.MAX_VALUE
+                    }) {
+                assertThatThrownBy(() -> call(array, "get", index))
+                        .isInstanceOf(IndexOutOfBoundsException.class)
+                        .hasMessageContainingAll("get: index=" + index, "length=" + length);
+                assertThatThrownBy(() -> call(array, "set", index, one))
+                        .isInstanceOf(IndexOutOfBoundsException.class)
+                        .hasMessageContainingAll("set: index=" + index, "length=" + length);
+            }
+            array.close();
+            assertThatThrownBy(() -> call(array, "get", 0L)).isInstanceOf(ClosedException.class);
+            assertThatThrownBy(() -> call(array, "set", length - 1, one))
+                    .isInstanceOf(ClosedException.class);
+            assertThatThrownBy(() -> call(array, "fill", one)).isInstanceOf(ClosedException.class);
         }
     }
 

@@ -12,6 +12,7 @@ import java.io.Serializable;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.CharBuffer;
@@ -20,7 +21,6 @@ import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
 import java.nio.ShortBuffer;
-import java.util.Arrays;
 import java.util.Objects;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
@@ -71,8 +71,8 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /** JDK 22 has it; from 24 on it needs no other permission than the native library does. */
     static final boolean HAS_FOREIGN_MEMORY = Runtime.version().feature() >= 24;
 
-    /** Elements that a fill sets at a time. */
-    static final int BLOCK = 4096;
+    /** From so many elements on a fill by one native call is faster than a loop. */
+    static final int NATIVE_FILL = 64;
 
     final transient SharedMemory memory;
     final transient long length;
@@ -216,6 +216,11 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         return memory.attachment().window(address + Math.min(start, length << shift), bytes);
     }
 
+    /** Sets elements to what {@code pattern} repeats to eight bytes; nothing is checked. */
+    final void fillNatively(long index, int count, long pattern) {
+        Natives.pshm_fill(address + (index << shift), (long) count << shift, pattern);
+    }
+
     final ByteBuffer window(long index, int count) {
         checkRange("asBuffer", index, count, length);
         memory.attachment().ensureOpen("asBuffer");
@@ -346,6 +351,19 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 <#assign shift = {"1": 0, "2": 1, "4": 2, "8": 3}[t.bytes?c]>
 <#assign cell = isBoolean?then("byte", p)>
 <#assign fromCell = isBoolean?then(" != 0", "")>
+<#assign bits = {
+    "byte": "Byte.toUnsignedLong(value)",
+    "short": "Short.toUnsignedLong(value)",
+    "char": "(long) value",
+    "int": "Integer.toUnsignedLong(value)",
+    "long": "value",
+    "float": "Integer.toUnsignedLong(Float.floatToRawIntBits(value))",
+    "double": "Double.doubleToRawLongBits(value)"}[cell]>
+<#assign repeated = {
+    "1": "0x0101010101010101L",
+    "2": "0x0001000100010001L",
+    "4": "0x0000000100000001L",
+    "8": "1"}[t.bytes?c]>
 <#function toCell value><#return isBoolean?then("(byte) (" + value + " ? 1 : 0)", value)></#function>
 
     // ---- ${p} ----
@@ -675,7 +693,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
             try {
                 for (long index = from; index < to; ) {
                     int count = inChunk(index, to - index);
-                    fill(chunkAt(index), positionAt(index), count, ${toCell("value")});
+                    fill(chunkAt(index), index, count, ${toCell("value")});
                     index += count;
                 }
             } catch (IndexOutOfBoundsException gone) {
@@ -683,21 +701,16 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
             }
         }
 
-        private static void fill(
-                ${t.buffer} chunk, int from, int count, ${cell} value) {
-            int blocks = count / BLOCK;
-            for (int i = 0; i < blocks; i++) {
-                fillBlock(chunk.slice(from + i * BLOCK, BLOCK), value);
-            }
-            ${cell}[] rest = new ${cell}[count - blocks * BLOCK];
-            Arrays.fill(rest, value);
-            chunk.put(from + blocks * BLOCK, rest);
-        }
-
-        /** The JIT makes vector code of this loop because its bounds are constant. */
-        private static void fillBlock(${t.buffer} block, ${cell} value) {
-            for (int i = 0; i < BLOCK; i++) {
-                block.put(i, value);
+        private void fill(${t.buffer} chunk, long index, int count, ${cell} value) {
+            int position = positionAt(index);
+            if (count < NATIVE_FILL) {
+                for (int i = 0; i < count; i++) {
+                    chunk.put(position + i, value);
+                }
+            } else {
+                Objects.checkFromIndexSize(position, count, chunk.capacity());
+                fillNatively(index, count, ${bits} * ${repeated});
+                Reference.reachabilityFence(chunk); // which keeps the memory mapped
             }
         }
 

@@ -77,6 +77,7 @@ class CloseRaceTest {
                                     array.set(i, 7);
                                 }
                             },
+                            () -> array.fill(7),
                             () -> assertThat(array.getAndAdd(5, 0)).isEqualTo(7),
                             () -> lock.withLock(() -> array.set(1, 7)),
                             () -> {

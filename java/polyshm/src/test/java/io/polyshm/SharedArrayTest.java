@@ -194,19 +194,31 @@ class SharedArrayTest {
     @ParameterizedTest
     @MethodSource("types")
     void shouldFillAllOrARange(Type type) {
-        int length = 3 * SharedArray.BLOCK + 5;
+        int length = 4 * SharedArray.NATIVE_FILL;
         try (SharedArray array = type.create(length)) {
             Object zero = type.edges()[0];
-            Object one = type.edges()[1];
-            call(array, "fill", one);
-            assertThat(Array.get(call(array, "toArray"), length - 1)).isEqualTo(one);
-            call(array, "fill", 3L, (long) length - 3, zero);
-            Object copy = call(array, "toArray");
-            for (int i = 0; i < length; i++) {
-                assertThat(Array.get(copy, i)).isEqualTo(i < 3 || i >= length - 3 ? one : zero);
+            for (Object edge : type.edges()) {
+                for (int count : new int[] {0, 1, length / 4 - 1, length / 4, length / 2 + 1}) {
+                    for (int from : new int[] {0, 1, 13, length - count}) {
+                        call(array, "fill", zero);
+                        call(array, "fill", (long) from, (long) from + count, edge);
+                        Object copy = call(array, "toArray");
+                        for (int i = 0; i < length; i++) {
+                            boolean filled = i >= from && i < from + count;
+                            assertThat(Array.get(copy, i)).isEqualTo(filled ? edge : zero);
+                        }
+                    }
+                }
             }
-            assertThatThrownBy(() -> call(array, "fill", 5L, 4L, one))
-                    .isInstanceOf(IndexOutOfBoundsException.class);
+            for (long[] range : new long[][] {{5, 4}, {-1, 100}, {1, length + 1}}) {
+                assertThatThrownBy(() -> call(array, "fill", range[0], range[1], zero))
+                        .isInstanceOf(IndexOutOfBoundsException.class)
+                        .hasMessageContainingAll("fill", "length=" + length);
+            }
+            array.close();
+            assertThatThrownBy(() -> call(array, "fill", zero)).isInstanceOf(ClosedException.class);
+            assertThatThrownBy(() -> call(array, "fill", 1L, 2L, zero))
+                    .isInstanceOf(ClosedException.class);
         }
     }
 

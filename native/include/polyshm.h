@@ -245,6 +245,10 @@ PSHM_API int64_t pshm_array_length(const pshm_array *array);
 /* The lock that belongs to the array. Never null; valid as long as the array. */
 PSHM_API pshm_lock *pshm_array_lock(pshm_array *array);
 
+/* Set memory to one element of 1, 2, 4 or 8 bytes, which `pattern` repeats to 8: so fast as memset
+ * sets bytes. `data` is aligned to the element, and `bytes` a multiple of it. */
+PSHM_API void pshm_fill(void *data, uint64_t bytes, uint64_t pattern);
+
 /* As pshm_array_open, for one element. */
 PSHM_API int pshm_value_open(pshm_segment *segment, const char *name, int type, pshm_value **out);
 PSHM_API void *pshm_value_data(const pshm_value *value);

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "os_types.h" /* pshm__guard, PSHM__GUARD_INIT: from the platform's folder */
+#include "os_types.h" /* from the platform's folder: pshm__guard, PSHM__FOR_EACH_CPU, ... */
 #include "polyshm.h"
 #include "polyshm_layout.h"
 

@@ -33,4 +33,11 @@ static inline void pshm__os_light_barrier(void) {
     }
 }
 
+/* A function that is compiled for several CPUs; the loader chooses. */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(PSHM__ONE_CPU)
+#define PSHM__FOR_EACH_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define PSHM__FOR_EACH_CPU
+#endif
+
 #endif

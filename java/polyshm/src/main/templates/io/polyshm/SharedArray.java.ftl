@@ -2,14 +2,17 @@
 package io.polyshm;
 
 import io.polyshm.internal.Attachment;
+import io.polyshm.internal.ForeignMemory;
 import io.polyshm.internal.Native;
 import io.polyshm.internal.binding.Natives;
 import java.io.InvalidObjectException;
 import java.io.ObjectInputStream;
 import java.io.Serial;
 import java.io.Serializable;
+import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.CharBuffer;
@@ -18,7 +21,6 @@ import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
 import java.nio.ShortBuffer;
-import java.util.Arrays;
 import java.util.Objects;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
@@ -66,14 +68,20 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /** The most that one buffer can have, in whole cache lines. */
     static final int SPAN_BYTES = Integer.MAX_VALUE & -64;
 
-    /** Elements that a fill sets at a time. */
-    static final int BLOCK = 4096;
+    /** JDK 22 has it; from 24 on it needs no other permission than the native library does. */
+    static final boolean HAS_FOREIGN_MEMORY = Runtime.version().feature() >= 24;
+
+    /** From so many elements on a fill by one native call is faster than a loop. */
+    static final int NATIVE_FILL = 64;
 
     final transient SharedMemory memory;
     final transient long length;
 
     /** One buffer spans the array. */
     final transient boolean flat;
+
+    /** An array that is not flat, as one segment of {@link ForeignMemory} if there is that. */
+    transient Object region;
 
     private final transient String name;
     private final transient int kind;
@@ -106,6 +114,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         this.flat = length << shift <= Integer.MAX_VALUE;
         this.lock = Lock.of(memory, name, this, attachment.lock(handles.lock()));
         this.view = this::invalidate;
+        if (HAS_FOREIGN_MEMORY && !flat) {
+            region = attachment.region(address, length << shift);
+        }
     }
 
     /** An anonymous segment with room for one object. */
@@ -173,6 +184,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /** Takes the buffers away. */
     void invalidate() {
         closed = true;
+        if (region != null) {
+            region = ForeignMemory.EMPTY;
+        }
     }
 
     /** To be called when the buffers are there: from now on a close of the segment takes them away. */
@@ -200,6 +214,11 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     final ByteBuffer span(long start) {
         long bytes = Math.max(0, Math.min(SPAN_BYTES, (length << shift) - start));
         return memory.attachment().window(address + Math.min(start, length << shift), bytes);
+    }
+
+    /** Sets elements to what {@code pattern} repeats to eight bytes; nothing is checked. */
+    final void fillNatively(long index, int count, long pattern) {
+        Natives.pshm_fill(address + (index << shift), (long) count << shift, pattern);
     }
 
     final ByteBuffer window(long index, int count) {
@@ -332,6 +351,19 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 <#assign shift = {"1": 0, "2": 1, "4": 2, "8": 3}[t.bytes?c]>
 <#assign cell = isBoolean?then("byte", p)>
 <#assign fromCell = isBoolean?then(" != 0", "")>
+<#assign bits = {
+    "byte": "Byte.toUnsignedLong(value)",
+    "short": "Short.toUnsignedLong(value)",
+    "char": "(long) value",
+    "int": "Integer.toUnsignedLong(value)",
+    "long": "value",
+    "float": "Integer.toUnsignedLong(Float.floatToRawIntBits(value))",
+    "double": "Double.doubleToRawLongBits(value)"}[cell]>
+<#assign repeated = {
+    "1": "0x0101010101010101L",
+    "2": "0x0001000100010001L",
+    "4": "0x0000000100000001L",
+    "8": "1"}[t.bytes?c]>
 <#function toCell value><#return isBoolean?then("(byte) (" + value + " ? 1 : 0)", value)></#function>
 
     // ---- ${p} ----
@@ -357,8 +389,9 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 </#if>
 
         // Plain fields, so that a loop need not load them anew each time. Of a flat array the first is
-        // in use, of another the chunks; after close none. The first two spans of a large array have
-        // buffers of their own, as a comparison costs a loop less than a load from an array.
+        // in use, of another the chunks; after close none. Plain access to a large array is by its
+        // region. Where there is none the first two spans have buffers of their own, as a
+        // comparison costs a loop less than a load from an array.
         private transient ${t.buffer} elements = NO_ELEMENTS;
         private transient ${t.buffer}[] chunks = NO_CHUNKS;
         private transient ${t.buffer} first = NO_ELEMENTS;
@@ -381,8 +414,10 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                 for (int i = 0; i < buffers.length; i++) {
                     chunks[i] = view(buffers[i]);
                 }
-                first = view(span(0));
-                second = view(span(SPAN_BYTES));
+                if (!HAS_FOREIGN_MEMORY) {
+                    first = view(span(0));
+                    second = view(span(SPAN_BYTES));
+                }
 <#if t.ordered>
                 byteChunks = buffers;
 </#if>
@@ -431,6 +466,12 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         }
 </#if>
 
+        /** In a class of its own, as most programs have no array that is so large. */
+        private static final class InRegion {
+            static final MethodHandle GETTER = ForeignMemory.getter(${cell}.class);
+            static final MethodHandle SETTER = ForeignMemory.setter(${cell}.class);
+        }
+
         // ---- plain ----
 
         /**
@@ -450,6 +491,15 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         }
 
         private ${p} getOfLarge(long index) {
+            if (HAS_FOREIGN_MEMORY) {
+                // The segment's own check misses an overflow of index times size.
+                Objects.checkIndex(index, length);
+                try {
+                    return (${cell}) InRegion.GETTER.invokeExact(region, index)${fromCell};
+                } catch (Throwable thrown) {
+                    throw ForeignMemory.rethrow(thrown);
+                }
+            }
             if (index < SPAN) {
                 return first.get(flatIndex(index))${fromCell};
             }
@@ -481,7 +531,14 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         }
 
         private void setOfLarge(long index, ${cell} value) {
-            if (index < SPAN) {
+            if (HAS_FOREIGN_MEMORY) {
+                Objects.checkIndex(index, length);
+                try {
+                    InRegion.SETTER.invokeExact(region, index, value);
+                } catch (Throwable thrown) {
+                    throw ForeignMemory.rethrow(thrown);
+                }
+            } else if (index < SPAN) {
                 first.put(flatIndex(index), value);
             } else if (index < 2L * SPAN) {
                 second.put((int) (index - SPAN), value);
@@ -636,7 +693,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
             try {
                 for (long index = from; index < to; ) {
                     int count = inChunk(index, to - index);
-                    fill(chunkAt(index), positionAt(index), count, ${toCell("value")});
+                    fill(chunkAt(index), index, count, ${toCell("value")});
                     index += count;
                 }
             } catch (IndexOutOfBoundsException gone) {
@@ -644,21 +701,16 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
             }
         }
 
-        private static void fill(
-                ${t.buffer} chunk, int from, int count, ${cell} value) {
-            int blocks = count / BLOCK;
-            for (int i = 0; i < blocks; i++) {
-                fillBlock(chunk.slice(from + i * BLOCK, BLOCK), value);
-            }
-            ${cell}[] rest = new ${cell}[count - blocks * BLOCK];
-            Arrays.fill(rest, value);
-            chunk.put(from + blocks * BLOCK, rest);
-        }
-
-        /** The JIT makes vector code of this loop because its bounds are constant. */
-        private static void fillBlock(${t.buffer} block, ${cell} value) {
-            for (int i = 0; i < BLOCK; i++) {
-                block.put(i, value);
+        private void fill(${t.buffer} chunk, long index, int count, ${cell} value) {
+            int position = positionAt(index);
+            if (count < NATIVE_FILL) {
+                for (int i = 0; i < count; i++) {
+                    chunk.put(position + i, value);
+                }
+            } else {
+                Objects.checkFromIndexSize(position, count, chunk.capacity());
+                fillNatively(index, count, ${bits} * ${repeated});
+                Reference.reachabilityFence(chunk); // which keeps the memory mapped
             }
         }
 

@@ -2,8 +2,10 @@
 package io.polyshm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -44,6 +46,26 @@ class LingeringTest {
                                 })
                         .get();
         assertThat(mapped).isLessThan(5000);
+    }
+
+    @Test
+    void shouldUnmapWhenAnArrayTooLargeForABufferIsClosed() throws Exception {
+        FileStore store = Files.getFileStore(Path.of("/dev/shm"));
+        assumeTrue(store.getUsableSpace() > 3L << 30, "/dev/shm has no 3 GiB left");
+        long mapped =
+                ForkedJvm.call(
+                                () -> {
+                                    try (var array = SharedArray.ofBytes(1L << 31)) {
+                                        array.set(1L << 30, (byte) 1);
+                                    }
+                                    for (int i = 0; i < 1000 && mappings() > 0; i++) {
+                                        System.gc();
+                                        Thread.sleep(10);
+                                    }
+                                    return mappings();
+                                })
+                        .get();
+        assertThat(mapped).isZero();
     }
 
     private static long mappings() throws IOException {

@@ -45,6 +45,15 @@ class SharedArrayTest {
                             length);
         }
 
+        int bytes() {
+            return switch (name) {
+                case "Short", "Char" -> 2;
+                case "Int", "Float" -> 4;
+                case "Long", "Double" -> 8;
+                default -> 1;
+            };
+        }
+
         @Override
         public String toString() {
             return name;
@@ -185,19 +194,31 @@ class SharedArrayTest {
     @ParameterizedTest
     @MethodSource("types")
     void shouldFillAllOrARange(Type type) {
-        int length = 3 * SharedArray.BLOCK + 5;
+        int length = 4 * SharedArray.NATIVE_FILL;
         try (SharedArray array = type.create(length)) {
             Object zero = type.edges()[0];
-            Object one = type.edges()[1];
-            call(array, "fill", one);
-            assertThat(Array.get(call(array, "toArray"), length - 1)).isEqualTo(one);
-            call(array, "fill", 3L, (long) length - 3, zero);
-            Object copy = call(array, "toArray");
-            for (int i = 0; i < length; i++) {
-                assertThat(Array.get(copy, i)).isEqualTo(i < 3 || i >= length - 3 ? one : zero);
+            for (Object edge : type.edges()) {
+                for (int count : new int[] {0, 1, length / 4 - 1, length / 4, length / 2 + 1}) {
+                    for (int from : new int[] {0, 1, 13, length - count}) {
+                        call(array, "fill", zero);
+                        call(array, "fill", (long) from, (long) from + count, edge);
+                        Object copy = call(array, "toArray");
+                        for (int i = 0; i < length; i++) {
+                            boolean filled = i >= from && i < from + count;
+                            assertThat(Array.get(copy, i)).isEqualTo(filled ? edge : zero);
+                        }
+                    }
+                }
             }
-            assertThatThrownBy(() -> call(array, "fill", 5L, 4L, one))
-                    .isInstanceOf(IndexOutOfBoundsException.class);
+            for (long[] range : new long[][] {{5, 4}, {-1, 100}, {1, length + 1}}) {
+                assertThatThrownBy(() -> call(array, "fill", range[0], range[1], zero))
+                        .isInstanceOf(IndexOutOfBoundsException.class)
+                        .hasMessageContainingAll("fill", "length=" + length);
+            }
+            array.close();
+            assertThatThrownBy(() -> call(array, "fill", zero)).isInstanceOf(ClosedException.class);
+            assertThatThrownBy(() -> call(array, "fill", 1L, 2L, zero))
+                    .isInstanceOf(ClosedException.class);
         }
     }
 
@@ -375,6 +396,50 @@ class SharedArrayTest {
             assertThatThrownBy(array::asBuffer)
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("asBuffer(index, count)");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("types")
+    void shouldHoldEveryEdgeValueWhenTooLargeForABuffer(Type type) throws Exception {
+        FileStore store = Files.getFileStore(Path.of("/dev/shm"));
+        assumeTrue(store.getUsableSpace() > 3L << 30, "/dev/shm has no 3 GiB left");
+        int bytes = type.bytes();
+        long length = (1L << 31) / bytes + 3;
+        long span = SharedArray.SPAN_BYTES / bytes;
+        Object zero = type.edges()[0];
+        Object one = type.edges()[1];
+        try (SharedArray array = type.create(length)) {
+            for (long index : new long[] {0, span - 1, span, length - 1}) {
+                for (Object edge : type.edges()) {
+                    call(array, "set", index, edge);
+                    assertThat(call(array, "get", index)).isEqualTo(edge);
+                    assertThat(call(array, "getVolatile", index)).isEqualTo(edge);
+                }
+                call(array, "set", index, zero);
+            }
+            call(array, "fill", span - 100, length - 1, one);
+            assertThat(call(array, "get", span - 101)).isEqualTo(zero);
+            assertThat(call(array, "get", span - 100)).isEqualTo(one);
+            assertThat(call(array, "get", length - 2)).isEqualTo(one);
+            assertThat(call(array, "get", length - 1)).isEqualTo(zero);
+            // Among them indexes that are 0 when they are multiplied by the size of an element.
+            for (long index :
+                    new long[] {
+                        length, -1, 1L << 32, 1L << 61, 1L << 62, Long.MIN_VALUE, Long.MAX_VALUE
+                    }) {
+                assertThatThrownBy(() -> call(array, "get", index))
+                        .isInstanceOf(IndexOutOfBoundsException.class)
+                        .hasMessageContainingAll("get: index=" + index, "length=" + length);
+                assertThatThrownBy(() -> call(array, "set", index, one))
+                        .isInstanceOf(IndexOutOfBoundsException.class)
+                        .hasMessageContainingAll("set: index=" + index, "length=" + length);
+            }
+            array.close();
+            assertThatThrownBy(() -> call(array, "get", 0L)).isInstanceOf(ClosedException.class);
+            assertThatThrownBy(() -> call(array, "set", length - 1, one))
+                    .isInstanceOf(ClosedException.class);
+            assertThatThrownBy(() -> call(array, "fill", one)).isInstanceOf(ClosedException.class);
         }
     }
 

@@ -110,14 +110,14 @@ public final class Bench implements Callable<Integer> {
                                 JmhTrial.of(AtomicBenchmark.class, "atomicInteger"),
                                 1.1));
         for (String operation : List.of("sum", "fill", "random")) {
-            addArrays(all, operation, "64 Ki", SMALL, SMALL, SMALL, 3, 1.1);
-            addArrays(all, operation, "1 Mi", MEDIUM, MEDIUM, SMALL, 3, 1.1);
+            addArrays(all, operation, "64 Ki", SMALL, SMALL, SMALL, 1.1);
+            addArrays(all, operation, "1 Mi", MEDIUM, MEDIUM, SMALL, 1.1);
         }
         if (hasRoomForLargeArrays()) {
             int ints = (int) (LARGE_BYTES / Integer.BYTES);
             int doubles = (int) (LARGE_BYTES / Double.BYTES);
             for (String operation : List.of("sum", "fill", "random")) {
-                addArrays(all, operation, "2^31+ bytes", ints, doubles, MEDIUM, 2, 2);
+                addArrays(all, operation, "2^31+ bytes", ints, doubles, MEDIUM, 2);
             }
         }
         all.add(
@@ -136,17 +136,8 @@ public final class Bench implements Callable<Integer> {
             int ints,
             int doubles,
             int reads,
-            int rounds,
             double bar) {
-        all.add(
-                arrays(
-                        IntArrayBenchmark.class,
-                        operation,
-                        "int, " + size,
-                        ints,
-                        reads,
-                        rounds,
-                        bar));
+        all.add(arrays(IntArrayBenchmark.class, operation, "int, " + size, ints, reads, bar));
         all.add(
                 arrays(
                         DoubleArrayBenchmark.class,
@@ -154,22 +145,15 @@ public final class Bench implements Callable<Integer> {
                         "double, " + size,
                         doubles,
                         reads,
-                        rounds,
                         bar));
     }
 
     private static Comparison arrays(
-            Class<?> benchmark,
-            String operation,
-            String what,
-            int length,
-            int reads,
-            int rounds,
-            double bar) {
+            Class<?> benchmark, String operation, String what, int length, int reads, double bar) {
         return new Comparison(
                         operation + " of " + what,
                         JmhTrial.ofArray(benchmark, operation + "Shared", length, reads),
-                        rounds)
+                        3)
                 .with(
                         "heap array",
                         JmhTrial.ofArray(benchmark, operation + "Heap", length, reads),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.benchmarks;
 
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.runner.Runner;
@@ -20,7 +21,7 @@ final class JmhTrial implements Trial {
 
     private final Class<?> benchmark;
     private final String method;
-    private final String heap;
+    private final List<String> jvmOptions;
     private final long iterationMillis;
     private final int length;
     private final int reads;
@@ -29,14 +30,14 @@ final class JmhTrial implements Trial {
     private JmhTrial(
             Class<?> benchmark,
             String method,
-            String heap,
+            List<String> jvmOptions,
             long iterationMillis,
             int length,
             int reads,
             int perInvocation) {
         this.benchmark = benchmark;
         this.method = method;
-        this.heap = heap;
+        this.jvmOptions = jvmOptions;
         this.iterationMillis = iterationMillis;
         this.length = length;
         this.reads = reads;
@@ -45,7 +46,7 @@ final class JmhTrial implements Trial {
 
     /** A benchmark without parameters. */
     static JmhTrial of(Class<?> benchmark, String method) {
-        return new JmhTrial(benchmark, method, "256m", 100, 0, 0, 1);
+        return new JmhTrial(benchmark, method, List.of(), 100, 0, 0, 1);
     }
 
     /** A benchmark of passes over an array; the figure is that of one element. */
@@ -54,7 +55,7 @@ final class JmhTrial implements Trial {
         return new JmhTrial(
                 benchmark,
                 method,
-                large ? "4g" : "256m",
+                large ? List.of("-Xmx4g") : List.of(), // else as much as users' JVMs have
                 large ? 250 : 100,
                 length,
                 reads,
@@ -68,7 +69,7 @@ final class JmhTrial implements Trial {
                 new OptionsBuilder()
                         .include("^" + benchmark.getName() + "." + method + "$")
                         .forks(1)
-                        .jvmArgsAppend("-Xms" + heap, "-Xmx" + heap) // to those of this JVM
+                        .jvmArgsAppend(jvmOptions.toArray(String[]::new)) // to those of this JVM
                         .mode(Mode.AverageTime)
                         .timeUnit(TimeUnit.NANOSECONDS)
                         .warmupIterations(WARMUPS)

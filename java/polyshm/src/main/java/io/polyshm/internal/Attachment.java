@@ -17,13 +17,13 @@ import java.util.concurrent.atomic.AtomicInteger;
 /**
  * One opening of a segment, and the life of its mapping.
  *
- * <p>Why no access can fault. Element access goes through buffers that come from {@link #window};
- * each of them pins the mapping until the buffer and all views derived from it are unreachable, and
- * this object does the same for the native handles. {@link #close} ends the participation at once
- * and takes the buffers away from the views, so that the next access throws; a thread that has
- * loaded a buffer before that still reads and writes the real memory. What this leaves open: the
- * pages of a closed segment are given back when the garbage collector finds its buffers
- * unreachable; see {@link Lingering}.
+ * <p>Why no access can fault. Element access goes through buffers that come from {@link #window},
+ * or a region from {@link #region}; each of them pins the mapping until it and all views derived
+ * from it are unreachable, and this object does the same for the native handles. {@link #close}
+ * ends the participation at once and takes the buffers away from the views, so that the next access
+ * throws; a thread that has loaded a buffer before that still reads and writes the real memory.
+ * What this leaves open: the pages of a closed segment are given back when the garbage collector
+ * finds its buffers unreachable; see {@link Lingering}.
  */
 public final class Attachment {
     /** What loses its access when the segment is closed. */
@@ -118,11 +118,21 @@ public final class Attachment {
         return buffer;
     }
 
+    /** The same of any size, as {@link ForeignMemory#segment}. */
+    public Object region(long address, long bytes) {
+        return ForeignMemory.segment(address, bytes, pin());
+    }
+
     private void pinFor(Object user) {
+        CLEANER.register(user, pin());
+    }
+
+    /** Keeps the segment mapped until the result is run. */
+    private Runnable pin() {
         Natives.pshm_segment_pin(segment);
         pins.incrementAndGet();
-        CLEANER.register(user, unpin(segment, sizeBytes, pins));
         Reference.reachabilityFence(this); // whose own pin holds until here
+        return unpin(segment, sizeBytes, pins);
     }
 
     /** Static, as it must not refer to what it cleans up after. */

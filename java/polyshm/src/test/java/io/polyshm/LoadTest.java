@@ -172,7 +172,7 @@ class LoadTest {
 
     @Test
     void shouldLoadAndMeetWhenManyStartAtOnceWithNothingExtracted() throws Exception {
-        int jvms = Integer.getInteger("polyshm.test.jvms", 16);
+        int jvms = Integer.getInteger("polyshm.test.jvms", 50);
         String name = segments.name();
         Path cache = folder.resolve("cache");
         List<Process> all = new ArrayList<>();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Build step, run by gmavenplus-plugin, that writes target/generated-sources/polyshm: what JavaCPP's
-// parser made of polyshm.h, and src/main/templates/**/*.java.ftl, each expanded once with the table of
-// element types below. A template writes one Java file with a nested type for each element type.
+// parser made of polyshm.h, if the module has that, and src/main/templates/**/*.java.ftl, each expanded
+// once with the table of element types below. A template writes one Java file with a nested type for
+// each element type.
 
 import freemarker.template.Configuration
 
@@ -50,7 +51,7 @@ templates.eachFileRecurse { file ->
 
 // JavaCPP's struct classes override a generic method of Pointer without type arguments.
 def parsed = new File(project.build.directory, 'javacpp')
-parsed.eachFileRecurse { file ->
+if (parsed.exists()) parsed.eachFileRecurse { file ->
     if (!file.name.endsWith('.java')) return
     def text = file.getText('UTF-8')
     if (file.name.startsWith('pshm_')) {

@@ -2,6 +2,7 @@
 package io.polyshm;
 
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
 import java.io.IOException;
@@ -22,7 +23,28 @@ import java.util.stream.Collectors;
 final class Processes {
     static final Path JAVA = Path.of(System.getProperty("java.home"), "bin", "java");
 
+    /** The id of a user, and of his group, that owns nothing. */
+    static final int NOBODY = 65534;
+
     private Processes() {}
+
+    /** Skips a test that has to mount, to give a file away or to become another user. */
+    static void assumeRoot() throws IOException {
+        Object uid = Files.getAttribute(Path.of("/proc/self"), "unix:uid");
+        assumeTrue(uid.equals(0), "it takes root");
+    }
+
+    /** A command as another user runs it. */
+    static List<String> asNobody(List<String> command) {
+        return concat(
+                List.of(
+                        "setpriv",
+                        "--reuid=" + NOBODY,
+                        "--regid=" + NOBODY,
+                        "--clear-groups",
+                        "--pdeathsig=KILL"),
+                command);
+    }
 
     /**
      * The beginning of a command that starts a JVM.

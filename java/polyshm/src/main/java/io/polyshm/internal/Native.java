@@ -7,8 +7,12 @@ import io.polyshm.internal.binding.pshm_lock_info;
 import io.polyshm.internal.binding.pshm_object_info;
 import io.polyshm.internal.binding.pshm_options;
 import io.polyshm.internal.binding.pshm_participant_info;
+import java.io.IOException;
+import java.net.URL;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -26,17 +30,47 @@ import org.bytedeco.javacpp.Pointer;
  */
 public final class Native {
     private static final String[] KIND_NAMES = {"", "array", "value", "lock"}; // by pshm_kind
+    private static final int OTHERS_WRITE = 0002; // in mode bits
     private static final Throwable LOAD_FAILURE = load();
 
     private Native() {}
 
     private static Throwable load() {
         try {
+            if (findLibrary() != null) {
+                checkFolder();
+            }
             Loader.load(Natives.class);
             Natives.pshm_thread_require_names(1);
             return null;
-        } catch (LinkageError | RuntimeException failure) {
+        } catch (LinkageError | RuntimeException | IOException failure) {
             return failure;
+        }
+    }
+
+    /** Where the class path or module path has the library, or null. */
+    private static URL findLibrary() throws IOException {
+        String file = System.mapLibraryName("jnipolyshm");
+        return Loader.findResource(Natives.class, Loader.getPlatform() + "/" + file);
+    }
+
+    /**
+     * The library is extracted to the user's own folder or, if that cannot be written, to one in
+     * the folder for temporary files. Somebody else may have made that one first, and his code
+     * would be run here.
+     */
+    private static void checkFolder() throws IOException {
+        Path shared = Path.of(System.getProperty("java.io.tmpdir")).toRealPath();
+        Path own = shared.resolve(".javacpp-" + System.getProperty("user.name"));
+        Path folder = Loader.getCacheDir().toPath();
+        for (; folder.startsWith(own); folder = folder.getParent()) {
+            Object owner = Files.getAttribute(folder, "unix:uid");
+            int mode = (int) Files.getAttribute(folder, "unix:mode");
+            if (!owner.equals(Files.getAttribute(Path.of("/proc/self"), "unix:uid"))
+                    || (mode & OTHERS_WRITE) != 0) {
+                throw new IOException(
+                        folder + " belongs to uid=" + owner + ", or others can write to it");
+            }
         }
     }
 
@@ -47,21 +81,47 @@ public final class Native {
      */
     public static void require() {
         if (LOAD_FAILURE != null) {
-            throw new UnavailableException(
-                    "JAVA_ENATIVES",
-                    "load: the native library of Polyshm for platform="
-                            + Loader.getPlatform()
-                            + " cannot be loaded: "
-                            + LOAD_FAILURE.getMessage()
-                            + "; put the artifact io.polyshm:polyshm with the classifier "
-                            + Loader.getPlatform()
-                            + " on the class path, or on the module path with --add-modules"
-                            + " io.polyshm."
-                            + Loader.getPlatform().replace('-', '.')
-                            + "; if the folder that it is extracted"
-                            + " to cannot be written or executed, name another with"
-                            + " -Dorg.bytedeco.javacpp.cachedir=<folder>",
-                    LOAD_FAILURE);
+            throw new UnavailableException("JAVA_ENATIVES", describe(LOAD_FAILURE), LOAD_FAILURE);
+        }
+    }
+
+    private static String describe(Throwable failure) {
+        String platform = Loader.getPlatform();
+        Throwable cause = failure;
+        while (cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        String text =
+                "load: the native library of Polyshm for platform="
+                        + platform
+                        + " cannot be loaded: "
+                        + cause.getMessage();
+        try {
+            if (findLibrary() != null) {
+                return text
+                        + "; it is extracted to "
+                        + folder()
+                        + ": name a folder that can be written and executed with"
+                        + " -Dorg.bytedeco.javacpp.cachedir=<folder>";
+            }
+        } catch (IOException unreadable) {
+            // Then it is missing.
+        }
+        return text
+                + "; put the artifact io.polyshm:polyshm with the classifier "
+                + platform
+                + " on the class path, or on the module path with --add-modules io.polyshm."
+                + platform.replace('-', '.');
+    }
+
+    private static String folder() {
+        try {
+            return "folder=" + Loader.getCacheDir();
+        } catch (IOException none) {
+            return "user.home="
+                    + System.getProperty("user.home")
+                    + " or, if that cannot be written, java.io.tmpdir="
+                    + System.getProperty("java.io.tmpdir");
         }
     }
 

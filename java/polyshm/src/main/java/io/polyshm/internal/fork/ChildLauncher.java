@@ -7,18 +7,19 @@ import java.io.File;
 import java.io.IOException;
 import java.io.NotSerializableException;
 import java.io.OutputStream;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 
 /**
  * Starts child JVMs: hands the task, the arguments and an empty outcome over in scratch files. What
  * was begun is undone if any step fails.
  */
 public final class ChildLauncher implements AutoCloseable {
+    private static final SecureRandom RANDOM = new SecureRandom();
+
     private final String operation;
     private final LaunchOptions options;
     private ScratchFile taskFile;
@@ -57,9 +58,10 @@ public final class ChildLauncher implements AutoCloseable {
         outcomeFile = ScratchFile.create();
         argumentFile = ScratchFile.create();
 
-        UUID token = UUID.randomUUID();
+        byte[] token = new byte[Outcome.TOKEN_BYTES];
+        RANDOM.nextBytes(token);
         String description = writeTask(task, token);
-        Files.write(outcomeFile.path(), Outcome.prepared(bytes(token)));
+        Files.write(outcomeFile.path(), Outcome.prepared(token));
 
         ProcessBuilder builder = builder();
         String parent = String.valueOf(ProcessHandle.current().pid());
@@ -70,9 +72,9 @@ public final class ChildLauncher implements AutoCloseable {
                                 call ? "call" : "run",
                                 taskFile.path().toString(),
                                 outcomeFile.path().toString(),
-                                token.toString().replace("-", ""),
                                 description));
         process = launch(builder);
+        sendToken(token);
         ChildProcess child =
                 new ChildProcess(
                         process,
@@ -85,19 +87,26 @@ public final class ChildLauncher implements AutoCloseable {
         return child;
     }
 
-    private String writeTask(Object task, UUID token) throws IOException {
+    private String writeTask(Object task, byte[] token) throws IOException {
         try (OutputStream out =
                 new BufferedOutputStream(Files.newOutputStream(taskFile.path()), 1 << 16)) {
-            out.write(bytes(token));
+            out.write(token);
             return TaskWriter.write(task, out);
         }
     }
 
-    private static byte[] bytes(UUID token) {
-        return ByteBuffer.allocate(Outcome.TOKEN_BYTES)
-                .putLong(token.getMostSignificantBits())
-                .putLong(token.getLeastSignificantBits())
-                .array();
+    /** Not among the arguments, which every user can read. */
+    private void sendToken(byte[] token) {
+        OutputStream pipe = process.getOutputStream();
+        try {
+            pipe.write(token);
+            pipe.flush();
+            if (options.mayOutliveParent) {
+                pipe.close();
+            }
+        } catch (IOException ended) {
+            // Its exit code and what it has printed tell why.
+        }
     }
 
     private ProcessBuilder builder() throws IOException {
@@ -120,9 +129,6 @@ public final class ChildLauncher implements AutoCloseable {
         builder.redirectOutput(options.output);
         if (options.error != null && options.error != ProcessBuilder.Redirect.DISCARD) {
             builder.redirectError(options.error);
-        }
-        if (options.mayOutliveParent) {
-            builder.redirectInput(new File("/dev/null"));
         }
         List<String> arguments = CommandLine.arguments(parent, options, environment);
         Files.write(argumentFile.path(), CommandLine.argumentFile(arguments));

@@ -7,6 +7,7 @@ import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.NotSerializableException;
+import java.util.Arrays;
 
 /**
  * The main class of a child JVM. It is on the way of every start, so it stays away from whatever
@@ -14,8 +15,11 @@ import java.io.NotSerializableException;
  *
  * <p>Arguments, made by {@link ChildLauncher}: the process id of the parent that must not be
  * outlived, or {@code outlive}; {@code run} or {@code call}; the path of the task, the path of the
- * outcome, the token that both begin with as hexadecimal digits, and the task's description, which
- * is for whoever lists processes.
+ * outcome, and the task's description, which is for whoever lists processes.
+ *
+ * <p>What is deserialized here comes from the parent alone. The kernel lets no other user open the
+ * files of a parent, and both of them begin with a random token, which the parent writes to the
+ * pipe at standard input: whoever has taken the parent's process id since then does not know it.
  */
 public final class ChildMain {
     /** The exit code of a child whose parent is gone; as a shell gives for SIGHUP. */
@@ -30,6 +34,7 @@ public final class ChildMain {
      * @throws Throwable what the task threw, for the launcher to print and to exit with 1
      */
     public static void main(String[] args) throws Throwable {
+        byte[] token = System.in.readNBytes(Outcome.TOKEN_BYTES);
         if (!args[0].equals("outlive")) {
             new ParentWatch(Long.parseLong(args[0])).begin();
         }
@@ -37,14 +42,13 @@ public final class ChildMain {
         System.setIn(InputStream.nullInputStream());
         boolean call = args[1].equals("call");
 
-        // Both are opened at once and checked: by its number, a later process could be the parent.
         try (Outcome.Writer outcome = new Outcome.Writer(args[3])) {
-            checkToken(outcome.token(), args[4]);
-            runTask(readTask(args[2], args[4], outcome), call, outcome);
+            checkToken(outcome.token(), token);
+            runTask(readTask(args[2], token, outcome), call, outcome);
         }
     }
 
-    private static Object readTask(String path, String token, Outcome.Writer outcome)
+    private static Object readTask(String path, byte[] token, Outcome.Writer outcome)
             throws IOException {
         try (InputStream file = new BufferedInputStream(new FileInputStream(path), 1 << 16)) {
             checkToken(file.readNBytes(Outcome.TOKEN_BYTES), token);
@@ -98,13 +102,8 @@ public final class ChildMain {
         }
     }
 
-    private static void checkToken(byte[] read, String expected) {
-        StringBuilder digits = new StringBuilder();
-        for (byte b : read) {
-            digits.append(Character.forDigit(b >> 4 & 15, 16))
-                    .append(Character.forDigit(b & 15, 16));
-        }
-        if (!digits.toString().equals(expected)) {
+    private static void checkToken(byte[] read, byte[] expected) {
+        if (expected.length != Outcome.TOKEN_BYTES || !Arrays.equals(read, expected)) {
             Runtime.getRuntime().halt(PARENT_GONE);
         }
     }

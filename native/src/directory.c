@@ -82,7 +82,8 @@ int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *o
                       segment->name, segment->heap_offset + offset);
 }
 
-/* 1 and the entry of that name, 0 if there is none, or PSHM_ELAYOUT. */
+/* 1 and the entry of that name, 0 and where the next may begin if there is none, or PSHM_ELAYOUT.
+ */
 static int find(pshm_segment *segment, const char *name, pshm__entry *out) {
     uint64_t cursor = 0;
     int found;
@@ -90,13 +91,15 @@ static int find(pshm_segment *segment, const char *name, pshm__entry *out) {
         if (strncmp(out->object->name, name, PSHM_NAME_BYTES) == 0)
             break;
     }
+    if (found == 0)
+        out->offset = cursor;
     return found;
 }
 
-/* Make the object that `wanted` describes; the directory's mutex is held. */
-static int add(pshm_segment *segment, const char *name, pshm__entry *wanted) {
-    uint64_t used = atomic_load_explicit(heap_used(segment), memory_order_relaxed);
-    if (used > segment->heap_bytes || wanted->bytes > segment->heap_bytes - used) {
+/* Make the object that `wanted` describes, where the walk has ended; the directory's mutex is held.
+ * Not where heap_used says by now, as that has not been checked. */
+static int add(pshm_segment *segment, const char *name, uint64_t used, pshm__entry *wanted) {
+    if (wanted->bytes > segment->heap_bytes - used) {
         return pshm__fail(PSHM_ENOSPACE,
                           "the segment is full: need=%" PRIu64 " bytes, free=%" PRIu64
                           " bytes; create it larger",
@@ -131,7 +134,7 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
             return code;
         code = find(segment, name, &entry);
         if (code == 0)
-            code = add(segment, name, wanted);
+            code = add(segment, name, entry.offset, wanted);
         pshm__os_mutex_unlock(directory_of(segment)->mutex);
     }
     if (code != 1)
@@ -149,11 +152,13 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
     return 0;
 }
 
-/* The handle of an object, made when it is first asked for. */
+/* The handle of an object, made when it is first asked for. One of another length is of a head that
+ * a peer has rewritten since. */
 static int handle_of(pshm_segment *segment, const pshm__entry *entry, pshm__handle **out) {
     pshm__guard_lock(&segment->guard);
     pshm__handle *handle = segment->handles;
-    while (handle != NULL && handle->offset != entry->offset)
+    while (handle != NULL &&
+           (handle->offset != entry->offset || handle->value.cell.length != (int64_t)entry->length))
         handle = handle->next;
     if (handle == NULL && (handle = calloc(1, sizeof(*handle))) != NULL) {
         handle->offset = entry->offset;

@@ -87,7 +87,9 @@ bool pshm__lock_is_held_here(pshm__lock *lock) {
     load_holder(&lock->holder, &holder);
     if (holder.thread >> 32 != pshm__os_pid() || holder.start_time != pshm__process_start_time())
         return false;
-    /* By a thread that has died, perhaps. */
+    if (pshm__os_mutex_is_mine(lock->mutex, pshm__os_tid()))
+        return true;
+    /* By a thread that has died, perhaps, or by nobody: a peer can have written that. */
     int code = pshm__os_mutex_try(lock->mutex);
     if (code == PSHM_EOWNERDIED) {
         record_death(lock);
@@ -95,9 +97,8 @@ bool pshm__lock_is_held_here(pshm__lock *lock) {
     }
     if (code != 0 && code != PSHM_EOWNERDIED)
         return true;
-    bool held = load_word(&lock->holder.thread, memory_order_relaxed) != 0; /* by the caller */
     pshm__os_mutex_unlock(lock->mutex);
-    return held;
+    return false;
 }
 
 static int closed(const pshm_lock *lock) {

@@ -225,6 +225,16 @@ UNUSED static bool exists(const char *name) {
     return lstat(path_of_name(name), &status) == 0;
 }
 
+UNUSED static int descriptors(void) {
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    CHECK(folder != NULL);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
 /* How many mappings of this test's segments this process has. */
 UNUSED static int mappings(void) {
     int count = 0;

@@ -41,6 +41,7 @@ static void shouldTellNeedAndFreeWhenFull(void) {
     pshm_segment *segment, *second;
     pshm_array *array;
     const int64_t before = room();
+    const int files_open = descriptors();
     CHECK_EQ(before, 1 << 20);
     const int64_t large[] = {before, before * 2, (int64_t)1 << 40};
     for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
@@ -53,6 +54,7 @@ static void shouldTellNeedAndFreeWhenFull(void) {
         CHECK_CODE(pshm_segment_open_or_create("big", large[i], NULL, &segment), PSHM_EFULL);
         CHECK_EQ(files(), 0);
         CHECK_EQ(room(), before);
+        CHECK_EQ(descriptors(), files_open);
     }
     /* What was made can be written to its last byte: nothing is promised that is not there. */
     CHECK_OK(pshm_segment_create("fits", 900000, NULL, &segment));
@@ -65,6 +67,69 @@ static void shouldTellNeedAndFreeWhenFull(void) {
     CHECK_OK(pshm_segment_unlink("fits"));
     CHECK_EQ(room(), before);
     CHECK_EQ(files(), 0);
+    unmount_folder();
+}
+
+static int objects(pshm_segment *segment) {
+    uint64_t cursor = 0;
+    pshm_object_info info;
+    int count = 0;
+    while (pshm_segment_next_object(segment, &cursor, &info) == 1)
+        count++;
+    return count;
+}
+
+static void expect_no_room(int code, const char *object, int64_t need, int64_t free_bytes) {
+    char text[100];
+    CHECK_CODE(code, PSHM_ENOSPACE);
+    CHECK_DETAIL(object);
+    snprintf(text, sizeof(text), "need=%" PRId64 " bytes, free=%" PRId64 " bytes", need,
+             free_bytes);
+    CHECK_DETAIL(text);
+    CHECK_DETAIL("create it larger");
+}
+
+/* Of a segment: each kind of object, with no room at all and with a little too little. */
+static void shouldMakeNoObjectWhenTheSegmentIsFull(void) {
+    mount_folder(0, "size=1m,mode=1777");
+    const int64_t lock_bytes = pshm_object_bytes(PSHM_LOCK, 0, 0);
+    const int64_t value_bytes = pshm_object_bytes(PSHM_VALUE, PSHM_INT64, 1);
+    pshm_segment *segment;
+    pshm_array *array, *again;
+    pshm_value *value;
+    pshm_lock *lock;
+    CHECK_OK(pshm_segment_create("s", 2 * lock_bytes + value_bytes, NULL, &segment));
+    CHECK_OK(pshm_array_open(segment, "first", PSHM_INT8, 1, &array));
+    for (int i = 0; i < 3;
+         i++) { /* room for two locks, for one, which is less than a value, none */
+        const int64_t left = pshm_segment_free_bytes(segment);
+        const int64_t need = pshm_object_bytes(PSHM_ARRAY, PSHM_INT8, left + 1);
+        const int count = objects(segment);
+        CHECK_EQ(left, (2 - i) * lock_bytes);
+        expect_no_room(pshm_array_open(segment, "array", PSHM_INT8, left + 1, &again),
+                       "array: segment=s, name=array", need, left);
+        CHECK(again == NULL);
+        if (i >= 1) {
+            expect_no_room(pshm_value_open(segment, "value", PSHM_INT64, &value),
+                           "value: segment=s, name=value", value_bytes, left);
+            CHECK(value == NULL);
+        }
+        if (i == 2) {
+            expect_no_room(pshm_lock_open(segment, "lock", &lock), "lock: segment=s, name=lock",
+                           lock_bytes, left);
+            CHECK(lock == NULL);
+        }
+        CHECK_EQ(pshm_segment_free_bytes(segment), left);
+        CHECK_EQ(objects(segment), count);
+        CHECK_OK(pshm_array_open(segment, "first", PSHM_INT8, 1, &again)); /* works as before */
+        CHECK(again == array);
+        CHECK_OK(pshm_lock_acquire(pshm_array_lock(array)));
+        CHECK_OK(pshm_lock_release(pshm_array_lock(array)));
+        if (i < 2)
+            CHECK_OK(pshm_lock_open(segment, i == 0 ? "l0" : "l1", &lock));
+    }
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_OK(pshm_segment_unlink("s"));
     unmount_folder();
 }
 
@@ -148,6 +213,7 @@ int main(void) {
         return CHECK_SKIPPED;
     }
     RUN(shouldTellNeedAndFreeWhenFull);
+    RUN(shouldMakeNoObjectWhenTheSegmentIsFull);
     RUN(shouldStandARaceForTheLastBytes);
     RUN(shouldTellWhenThereAreNoMoreFiles);
     RUN(shouldTellWhenReadOnly);

@@ -5,23 +5,9 @@
  */
 #include "check.h"
 
-#include "polyshm_layout.h"
+#include "reseal.h"
 
 #define ROOM 65536
-
-static uint64_t fnv(const void *from, size_t bytes) {
-    const uint8_t *byte = from;
-    uint64_t hash = 14695981039346656037u;
-    while (bytes-- > 0)
-        hash = (hash ^ *byte++) * 1099511628211u;
-    return hash;
-}
-
-static void reseal(pshm__header *header) {
-    pshm__header copy = *header;
-    copy.ready = 0;
-    header->checksum = fnv(&copy, offsetof(pshm__header, checksum));
-}
 
 static int create_closed(const char *name, uint32_t lifetime) {
     const pshm_options options = {.lifetime = lifetime};

@@ -4,6 +4,7 @@
  */
 #include "check.h"
 
+#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
@@ -12,16 +13,6 @@ static mode_t mode_of(const char *name) {
     struct stat status;
     CHECK_EQ(lstat(path_of_name(name), &status), 0);
     return status.st_mode & 07777;
-}
-
-static int descriptors(void) {
-    int count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    CHECK(folder != NULL);
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
 }
 
 static void shouldCreateOpenCloseAndUnlink(void) {
@@ -492,6 +483,37 @@ static void shouldNotHandItsFilesToOtherPrograms(void) {
     CHECK_OK(pshm_segment_unlink(name));
 }
 
+/* Not by fork, which has a hook of ours: as a JVM starts programs, and others do. */
+static void shouldStartProgramsWithoutItsFiles(void) {
+    const char *name = name_of("spawn");
+    char *const arguments[] = {(char *)(uintptr_t) "ls", (char *)(uintptr_t) "-l",
+                               (char *)(uintptr_t) "/proc/self/fd", NULL};
+    char *const environment[] = {NULL};
+    posix_spawn_file_actions_t actions;
+    char text[8192];
+    pshm_segment *segment;
+    size_t count = 0;
+    ssize_t got;
+    pid_t child;
+    int ends[2];
+    CHECK_OK(pshm_segment_create(name, 64, NULL, &segment));
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(posix_spawn_file_actions_init(&actions), 0);
+    CHECK_EQ(posix_spawn_file_actions_adddup2(&actions, ends[1], 1), 0);
+    CHECK_EQ(posix_spawn(&child, "/bin/ls", &actions, NULL, arguments, environment), 0);
+    close(ends[1]);
+    while ((got = read(ends[0], text + count, sizeof(text) - 1 - count)) > 0)
+        count += (size_t)got;
+    text[count] = '\0';
+    CHECK_JOIN(child);
+    CHECK(strstr(text, "1 -> pipe:") != NULL); /* it has listed them */
+    CHECK(strstr(text, CHECK_PREFIX) == NULL);
+    close(ends[0]);
+    posix_spawn_file_actions_destroy(&actions);
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_OK(pshm_segment_unlink(name));
+}
+
 /* ---- many at once ---- */
 
 typedef struct race {
@@ -581,6 +603,7 @@ int main(void) {
     RUN(shouldStayValidUnderAPinAndCloseOnce);
     RUN(shouldCloseOnceWhenTwoThreadsDo);
     RUN(shouldNotHandItsFilesToOtherPrograms);
+    RUN(shouldStartProgramsWithoutItsFiles);
     RUN(shouldHaveOneCreatorOfFifty);
     RUN(shouldMakeAnonymousOnes);
     return check_end();

@@ -25,6 +25,7 @@ has() {
         jdk) jdks | grep -q . ;;
         maven) at_least 3.8 mvn ;;
         cmake) at_least 3.22 cmake ;;
+        libfuzzer) ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -39,6 +40,7 @@ package() { # package <tool>: what Debian and Ubuntu call it
             done
             echo openjdk-$version-jdk-headless
             ;;
+        libfuzzer) echo clang libclang-rt-dev ;;
         *) echo "$1" ;;
     esac
 }

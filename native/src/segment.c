@@ -51,6 +51,7 @@ static void in_child(void) {
     for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
         atomic_store(&segment->state, PSHM__CLOSED);
         pshm__guard_init(&segment->guard);
+        segment->watch = NULL; /* its descriptors have been closed */
     }
     open_segments = NULL;
     pshm__thread_forget();
@@ -376,6 +377,7 @@ int pshm_segment_close(pshm_segment *segment) {
         return code;
     }
     atomic_store(&segment->state, PSHM__CLOSED);
+    pshm__watch_end(segment);
     list_remove(segment);
     if (!segment->left && pshm__lifecycle_enter(segment->file) == 0) {
         leave(segment);

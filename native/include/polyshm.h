@@ -208,6 +208,16 @@ PSHM_API int pshm_segment_unlink(const char *name);
  * left. Returns how many went. Segments of other users, of other layouts and busy ones stay. */
 PSHM_API int pshm_reap(void);
 
+/* The same, and tell of each name: `told` is called with 1 if it was removed, and otherwise with a
+ * code for why it stays: PSHM_EBUSY (in use, or somebody is at work on it), PSHM_EEXIST
+ * (persistent, and in use by nobody now), PSHM_EACCES (another user's), PSHM_ELAYOUT (damaged, or
+ * of another layout), PSHM_ENAME (no segment's), PSHM_EOS. pshm_error_detail() has it in words,
+ * until `told` calls another function. With `dry_run` not 0 nothing is removed: 1 means that it
+ * would be. Names that go meanwhile are not told. `told` gets `context`, and must not use this
+ * library otherwise. Any thread. Returns how many went, or would. PSHM_EUNAVAILABLE, PSHM_EOS. */
+PSHM_API int pshm_reap_each(int dry_run, void (*told)(const char *name, int code, void *context),
+                            void *context);
+
 /* The name without any prefix, valid as long as the segment. */
 PSHM_API const char *pshm_segment_name(const pshm_segment *segment);
 

@@ -123,9 +123,12 @@ void pshm__lifecycle_leave(pshm__file file);
 /* Unlink `name` if it still leads to `file`. The lock is held. */
 int pshm__lifecycle_unlink(pshm__file file, const char *name);
 
-/* Remove what dead processes have left under the name: 1 if it did, 0 if the name is free already,
- * PSHM_EEXIST if what stands there is not dead, or belongs to another user. */
-int pshm__lifecycle_bury(const char *name, bool wait);
+/* How to bury: without waiting for who is at work on it; waiting; or not at all, but looking. */
+enum { PSHM__AT_ONCE, PSHM__PATIENTLY, PSHM__DRY };
+
+/* Remove what dead processes have left under the name: 1 if it did, 0 if the name is free already;
+ * if what stands there is to stay, a code as pshm_reap_each tells it. */
+int pshm__lifecycle_bury(const char *name, int how);
 
 /* Whether nobody can use the file any more, so that it may go; the lock is held. Codes as
  * pshm__header_read, for one that is alive `header` is filled. */

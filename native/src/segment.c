@@ -160,7 +160,7 @@ static int create_file(const char *name, uint32_t permissions, pshm__file *out) 
         pshm__file_info info;
         int code = pshm__os_file_create(name, permissions, &file);
         if (code == PSHM_EEXIST) {
-            if (pshm__lifecycle_bury(name, true) >= 0)
+            if (pshm__lifecycle_bury(name, PSHM__PATIENTLY) >= 0)
                 continue;
             return pshm__fail(PSHM_EEXIST, "a segment of that name exists; open or unlink it");
         }

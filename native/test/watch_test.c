@@ -252,7 +252,10 @@ static void shouldNotTakeAnotherForOneWhosePidItHas(void) {
     CHECK_CODE(pshm_segment_next_exit(segment, 0, &told), PSHM_ETIMEDOUT);
 
     /* One that takes part itself, in the same slot, is a participant of its own. */
-    CHECK_EQ(start_as(pid, open_by_exec), pid);
+    if (start_as(pid, open_by_exec) == 0) {
+        end();
+        return;
+    }
     AWAIT(find(pid, &second));
     CHECK_EQ(second.slot, peer.slot);
     CHECK_CODE(pshm_segment_watch(segment, &peer), 1);
@@ -450,9 +453,15 @@ static void expect_no_watch(void *argument) {
     pshm_participant_info told;
     CHECK_CODE(pshm_segment_watch(segment, argument), PSHM_ECLOSED);
     CHECK_CODE(pshm_segment_next_exit(segment, 0, &told), PSHM_ECLOSED);
-    pshm_segment_end_watch(segment);
     CHECK_OK(pshm_segment_close(segment));
     CHECK_EQ(descriptors(), shared->go);
+    /* What the child has for itself by now may have the numbers of what its parent had. */
+    pshm_segment *own;
+    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &own));
+    CHECK_OK(pshm_segment_watch(own, argument));
+    pshm_segment_end_watch(segment);
+    CHECK_EQ(descriptors(), shared->go + 4);
+    CHECK_OK(pshm_segment_close(own));
     shared->at = 9;
 }
 

@@ -94,7 +94,7 @@ typedef enum pshm_lifetime {
     PSHM_LAST_OUT = 2    /* until the last process that has it open is gone, killed ones included */
 } pshm_lifetime;
 
-/* Processes that may have one segment open at a time. */
+/* Openings of one segment at a time, of all processes; those of killed ones do not count. */
 #define PSHM_PARTICIPANTS_MAX 128
 
 typedef struct pshm_segment pshm_segment;
@@ -213,8 +213,8 @@ PSHM_API int pshm_reap(void);
  * (persistent, and in use by nobody now), PSHM_EACCES (another user's), PSHM_ELAYOUT (damaged, or
  * of another layout), PSHM_ENAME (no segment's), PSHM_EOS. pshm_error_detail() has it in words,
  * until `told` calls another function. With `dry_run` not 0 nothing is removed: 1 means that it
- * would be. Names that go meanwhile are not told. `told` gets `context`, and must not use this
- * library otherwise. Any thread. Returns how many went, or would. PSHM_EUNAVAILABLE, PSHM_EOS. */
+ * would be. Names that go meanwhile are not told. `told` gets `context`. Any thread.
+ * Returns how many went, or would. PSHM_EUNAVAILABLE, PSHM_EOS. */
 PSHM_API int pshm_reap_each(int dry_run, void (*told)(const char *name, int code, void *context),
                             void *context);
 

@@ -11,8 +11,11 @@
  *
  * Why not wait for the lock itself, with F_OFD_SETLKW on the slot. One who joins at once may have
  * the lock before the waiter, which then waits for the wrong participant; and such a wait takes a
- * thread for each participant, which only a signal can get back. What that leaves open: a process
- * that closes the segment and lives on is told of when it ends. When it is told, it is gone.
+ * thread for each participant, which only a signal can get back.
+ *
+ * What this leaves open. A process that closes the segment and lives on is told of when it ends. A
+ * child made by vfork or posix_spawn has the locks of a parent that is killed just then until it
+ * execs; only if the parent's id is given to another within that moment is that one watched.
  */
 #include <stdlib.h>
 #include <string.h>

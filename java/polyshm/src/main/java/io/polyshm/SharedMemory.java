@@ -464,7 +464,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      *     null
      * @param action what to do; not null
      * @throws IllegalArgumentException if it is a participant of another segment
-     * @throws ClosedException after close
+     * @throws ClosedException after close, and when this JVM shuts down
      * @throws UnavailableException if the system does not let processes be watched; that takes
      *     Linux 5.3, and in a container a seccomp profile that allows {@code pidfd_open}
      * @throws PolyshmException if this process has too many open files: each participant that is

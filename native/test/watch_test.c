@@ -5,7 +5,10 @@
  */
 #include "check.h"
 
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -384,6 +387,35 @@ static void shouldSayWhatIsMissingWhenThereAreNoDescriptors(void) {
     end();
 }
 
+/* As in a container whose profile does not know the call, or does not allow it. */
+static void watch_without_pidfds(void *argument) {
+    pshm_participant_info self;
+    const uint32_t error = (uint32_t) * (const int *)argument;
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
+    CHECK(find(getpid(), &self));
+    CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    CHECK_CODE(pshm_segment_watch(segment, &self), PSHM_EUNAVAILABLE);
+    CHECK_DETAIL("watch: segment=");
+    CHECK_DETAIL("pidfd_open: ");
+    CHECK_DETAIL("take Linux 5.3 or later");
+    CHECK_OK(pshm_segment_close(segment));
+}
+
+static void shouldSayWhatIsMissingWhenTheSystemRefuses(void) {
+    const int errors[] = {ENOSYS, EPERM};
+    begin();
+    for (int i = 0; i < 2; i++)
+        CHECK_JOIN(start(watch_without_pidfds, (void *)(uintptr_t)&errors[i]));
+    end();
+}
+
 static void shouldEndTheWaitWhenClosed(void) {
     for (int way = 0; way < 2; way++) {
         enum { THREADS = 3 };
@@ -584,6 +616,7 @@ int main(int argc, char **argv) {
     RUN(shouldNeverTellOfItself);
     RUN(shouldRefuseWhatIsNoParticipantOfTheSegment);
     RUN(shouldSayWhatIsMissingWhenThereAreNoDescriptors);
+    RUN(shouldSayWhatIsMissingWhenTheSystemRefuses);
     RUN(shouldEndTheWaitWhenClosed);
     RUN(shouldSurviveACloseAtAnyMoment);
     RUN(shouldLeaveAForkedChildNothing);

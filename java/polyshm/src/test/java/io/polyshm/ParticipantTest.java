@@ -43,7 +43,8 @@ class ParticipantTest {
         programs.forEach(Process::destroyForcibly);
         jvms.forEach(ForkedJvm::kill);
         memory.close();
-        await().until(() -> Processes.threads().stream().noneMatch(n -> n.contains("-exit")));
+        await().atMost(Duration.ofSeconds(60))
+                .until(() -> Processes.threads().stream().noneMatch(n -> n.contains("-exit")));
     }
 
     /** A program in C that holds a lock until its input ends. */
@@ -264,7 +265,7 @@ class ParticipantTest {
             }
             assertThat(Processes.threads().stream().filter(n -> n.contains("-exit"))).hasSize(1);
             first.destroyForcibly();
-            await().until(() -> firstTold.get() == 50);
+            await().atMost(Duration.ofSeconds(60)).until(() -> firstTold.get() == 50);
             assertThat(secondTold).hasValue(0);
             second.destroyForcibly();
             all.await();
@@ -331,9 +332,11 @@ class ParticipantTest {
         long before = openFiles();
         Participant peer = listed(program.pid());
         CompletableFuture<Thread> told = exitOf(peer);
-        await().until(() -> Processes.threads().contains("polyshm-exit-watch"));
+        await().atMost(Duration.ofSeconds(60))
+                .until(() -> Processes.threads().contains("polyshm-exit-watch"));
         memory.close();
-        await().until(() -> Processes.threads().stream().noneMatch(n -> n.contains("-exit")));
+        await().atMost(Duration.ofSeconds(60))
+                .until(() -> Processes.threads().stream().noneMatch(n -> n.contains("-exit")));
         assertThat(openFiles()).as("the segment's own has gone, too").isEqualTo(before - 1);
         program.destroyForcibly().waitFor();
         assertThat(told).isNotDone();
@@ -408,7 +411,8 @@ class ParticipantTest {
                         });
         jvms.add(jvm);
         await().atMost(Duration.ofSeconds(60)).until(() -> Segments.exists(name));
-        await().until(
+        await().atMost(Duration.ofSeconds(60))
+                .until(
                         () -> {
                             try (SharedMemory peer = SharedMemory.open(name)) {
                                 return peer.participants().size() == 2;

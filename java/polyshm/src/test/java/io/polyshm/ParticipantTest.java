@@ -173,7 +173,7 @@ class ParticipantTest {
         CompletableFuture<Thread> told = exitOf(listed(jvm.pid()));
         assertThat(told).isNotDone();
         jvm.kill();
-        Thread thread = told.join();
+        Thread thread = told.get();
         assertThat(thread).isNotSameAs(Thread.currentThread());
         assertThat(thread.isDaemon()).isTrue();
         assertThat(isListed(jvm.pid())).isFalse();
@@ -186,11 +186,11 @@ class ParticipantTest {
         CompletableFuture<Thread> first = exitOf(listed(killed.pid()));
         CompletableFuture<Thread> second = exitOf(listed(ended.pid()));
         killed.destroyForcibly();
-        first.join();
+        first.get();
         assertThat(second).isNotDone();
         assertThat(isListed(ended.pid())).isTrue();
         ended.getOutputStream().close(); // it closes the segment in order, and ends
-        second.join();
+        second.get();
         assertThat(ended.waitFor()).isZero();
     }
 
@@ -208,8 +208,8 @@ class ParticipantTest {
         assertThat(toldToo).isNotDone();
         Processes.signal("CONT", jvm.pid());
         jvm.terminate();
-        told.join();
-        toldToo.join();
+        told.get();
+        toldToo.get();
     }
 
     @Test
@@ -217,15 +217,14 @@ class ParticipantTest {
         Process program = holdLock("a");
         Participant dead = listed(program.pid());
         program.destroyForcibly().waitFor();
-        exitOf(dead).join();
+        exitOf(dead).get();
 
         SharedMemory second = SharedMemory.open(memory.name());
-        List<Participant> both = memory.participants();
+        List<Participant> both = new ArrayList<>(memory.participants());
         second.close();
-        both.stream()
-                .filter(p -> !memory.participants().contains(p))
-                .forEach(left -> exitOf(left).join());
-        assertThat(both).hasSize(2);
+        both.removeAll(memory.participants());
+        assertThat(both).hasSize(1);
+        exitOf(both.get(0)).get();
     }
 
     @Test
@@ -234,7 +233,7 @@ class ParticipantTest {
         CompletableFuture<Thread> own = exitOf(listed(ProcessHandle.current().pid()));
         CompletableFuture<Thread> other = exitOf(listed(program.pid()));
         program.destroyForcibly();
-        other.join();
+        other.get();
         assertThat(own).isNotDone();
     }
 
@@ -301,10 +300,10 @@ class ParticipantTest {
             CompletableFuture<Thread> also = exitOf(one);
             CompletableFuture<Thread> later = exitOf(listed(second.pid()));
             first.destroyForcibly();
-            assertThat(uncaught.join()).hasMessage("thrown by the action");
-            also.join();
+            assertThat(uncaught.get()).hasMessage("thrown by the action");
+            also.get();
             second.destroyForcibly();
-            later.join();
+            later.get();
         } finally {
             blocked.countDown();
             Thread.setDefaultUncaughtExceptionHandler(before);
@@ -322,7 +321,7 @@ class ParticipantTest {
                     closed.complete(null);
                 });
         program.destroyForcibly();
-        closed.join();
+        closed.get();
         assertThat(memory.isClosed()).isTrue();
     }
 
@@ -391,7 +390,7 @@ class ParticipantTest {
                             System.exit(7);
                         });
         jvms.add(watcher);
-        watcher.onExit().join();
+        watcher.onExit().get();
         assertThat(watcher.exitCode()).hasValue(7);
         assertThat(isListed(pid)).isTrue();
     }
@@ -423,7 +422,7 @@ class ParticipantTest {
         SharedMemory.reap();
         assertThat(Segments.exists(name)).isTrue();
         jvm.kill();
-        jvm.onExit().join();
+        jvm.onExit().get();
         assertThat(SharedMemory.reap()).isPositive();
         assertThat(Segments.exists(name)).isFalse();
     }

@@ -14,7 +14,8 @@
  *   race with a close holds a pin (pshm_segment_pin).
  * - fork(). The child is a participant of its own in each segment that its parent has open, by the
  *   same handles, and has none of the locks that its parent's threads hold. If there is no room for
- *   another participant, or no descriptor left, the segment is closed to the child.
+ *   another participant, or no descriptor left, the segment is closed to the child. It is
+ *   not told of what its parent watches.
  * - Unlink removes the name at once and the memory when the last process has closed. A process
  *   that merely opens a segment never removes what others use.
  * - Signals. No function here is async-signal-safe.
@@ -95,7 +96,7 @@ typedef enum pshm_lifetime {
     PSHM_LAST_OUT = 2    /* until the last process that has it open is gone, killed ones included */
 } pshm_lifetime;
 
-/* Processes that may have one segment open at a time. */
+/* Openings of one segment at a time, of all processes; those of killed ones do not count. */
 #define PSHM_PARTICIPANTS_MAX 128
 
 typedef struct pshm_segment pshm_segment;
@@ -118,10 +119,15 @@ typedef struct pshm_object_info {
     uint64_t bytes;  /* taken from the segment */
 } pshm_object_info;
 
+/* One opening of a segment: a process that has it open twice is two participants. */
 typedef struct pshm_participant_info {
     int32_t pid;
-    uint64_t start_time; /* clock ticks after boot, as in proc(5) */
-    int64_t since_ns;    /* attached at: wall clock, nanoseconds since 1970 */
+    uint32_t slot;          /* its place in the segment's table */
+    uint64_t start_time;    /* of the process: clock ticks after boot, as in proc(5); 0 unknown */
+    int64_t since_ns;       /* attached at: wall clock, nanoseconds since 1970 */
+    int64_t started_ns;     /* start_time on the wall clock as it is set now, so it moves with the
+                               clock; good to a tick, 10 ms on Linux; 0 if unknown */
+    uint8_t segment_id[16]; /* of the segment it takes part in */
     char command[40];
 } pshm_participant_info;
 
@@ -152,7 +158,8 @@ PSHM_API const char *pshm_error_text(int code);
 
 /* What the calling thread's last failed call says: operation, values and remedy. Read it at once:
  * any later call of the thread may change it. Empty if none failed yet. Never null. From a lock,
- * PSHM_EBUSY, PSHM_ETIMEDOUT, PSHM_EUNNAMED and PSHM_EGOOD are expected outcomes and have none. */
+ * PSHM_EBUSY, PSHM_ETIMEDOUT, PSHM_EUNNAMED and PSHM_EGOOD are expected outcomes and have none;
+ * from pshm_segment_next_exit PSHM_ETIMEDOUT has none. */
 PSHM_API const char *pshm_error_detail(void);
 
 /* ---- segments -------------------------------------------------------------------------- */
@@ -203,6 +210,16 @@ PSHM_API int pshm_segment_unlink(const char *name);
  * left. Returns how many went. Segments of other users, of other layouts and busy ones stay. */
 PSHM_API int pshm_reap(void);
 
+/* The same, and tell of each name: `told` is called with 1 if it was removed, and otherwise with a
+ * code for why it stays: PSHM_EBUSY (in use, or somebody is at work on it), PSHM_EEXIST
+ * (persistent, and in use by nobody now), PSHM_EACCES (another user's), PSHM_ELAYOUT (damaged, or
+ * of another layout), PSHM_ENAME (no segment's), PSHM_EOS. pshm_error_detail() has it in words,
+ * until `told` calls another function. With `dry_run` not 0 nothing is removed: 1 means that it
+ * would be. Names that go meanwhile are not told. `told` gets `context`. Any thread.
+ * Returns how many went, or would. PSHM_EUNAVAILABLE, PSHM_EOS. */
+PSHM_API int pshm_reap_each(int dry_run, void (*told)(const char *name, int code, void *context),
+                            void *context);
+
 /* The name without any prefix, valid as long as the segment. */
 PSHM_API const char *pshm_segment_name(const pshm_segment *segment);
 
@@ -221,9 +238,42 @@ PSHM_API int pshm_segment_lifetime(const pshm_segment *segment);
 PSHM_API int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor,
                                       pshm_object_info *out);
 
-/* The live participant after the one at *cursor; as above. Death is known from the kernel. */
+/* The live participant after the one at *cursor; as above. Death is known from the kernel: one that
+ * is stopped is listed, one that was killed is not, whoever has its pid by now. PSHM_ECLOSED. */
 PSHM_API int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
                                            pshm_participant_info *out);
+
+/* The object after the one at *cursor whose lock a thread of the participant's process holds; as
+ * above. A snapshot for display: by the time it is read the lock may be another's. A process with
+ * several openings holds its locks in all of them; a lock whose holding thread died is held until
+ * the next that takes it is told. PSHM_ECLOSED, PSHM_ELAYOUT. */
+PSHM_API int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *participant,
+                                    uint64_t *cursor, pshm_object_info *out);
+
+/* ---- the end of participants ----------------------------------------------------------- */
+
+/* Have pshm_segment_next_exit tell when the participant, which was listed for this segment, is
+ * gone. Returns 0 if it is watched now, or was already, and 1 if it is gone: then nothing will be
+ * told. One that has ended, and one that has closed the segment before this call, is gone. One that
+ * closes the segment while it is watched, and lives on, is told of when its process ends. The
+ * kernel tells, without polling: at once if it is killed, never while it is merely stopped, and
+ * not of another process that has its pid. Of its own end a process is not told.
+ * Any thread. PSHM_EINVAL (not a participant of this segment), PSHM_ECLOSED, PSHM_EUNAVAILABLE (the
+ * system does not let processes be watched), PSHM_ENOMEM, PSHM_EOS (too many open files: each that
+ * is watched takes one, and the segment two). */
+PSHM_API int pshm_segment_watch(pshm_segment *segment, const pshm_participant_info *participant);
+
+/* Wait until a watched participant is gone, for at most `timeout_ns` nanoseconds of the monotonic
+ * clock; zero does not wait, and below zero there is no end. *out is the participant as it was
+ * given to pshm_segment_watch, which watches it no more. Several threads may wait: each end is told
+ * to one of them. A close of the segment ends the wait.
+ * PSHM_ETIMEDOUT, PSHM_ECLOSED, PSHM_ENOMEM, PSHM_EOS. */
+PSHM_API int pshm_segment_next_exit(pshm_segment *segment, int64_t timeout_ns,
+                                    pshm_participant_info *out);
+
+/* Watch nobody any more: both functions above return PSHM_ECLOSED from now on, to threads that wait
+ * as well. The segment stays open. For a process that is about to end. */
+PSHM_API void pshm_segment_end_watch(pshm_segment *segment);
 
 /* ---- objects --------------------------------------------------------------------------- */
 

@@ -225,20 +225,39 @@ int pshm_lock_open(pshm_segment *segment, const char *name, pshm_lock **out) {
     return code;
 }
 
+static void show(const pshm__entry *entry, pshm_object_info *out) {
+    memcpy(out->name, entry->object->name, sizeof(out->name));
+    out->name[sizeof(out->name) - 1] = '\0';
+    out->kind = (int32_t)entry->kind;
+    out->type = (int32_t)entry->type;
+    out->length = entry->length;
+    out->bytes = entry->bytes;
+}
+
 int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor, pshm_object_info *out) {
     if (atomic_load(&segment->state) != PSHM__OPEN)
         return pshm__fail(PSHM_ECLOSED, "objects: segment=%s is closed", segment->name);
     pshm__entry entry;
     int code = pshm__directory_next(segment, cursor, &entry);
-    if (code != 1)
-        return code;
-    memcpy(out->name, entry.object->name, sizeof(out->name));
-    out->name[sizeof(out->name) - 1] = '\0';
-    out->kind = (int32_t)entry.kind;
-    out->type = (int32_t)entry.type;
-    out->length = entry.length;
-    out->bytes = entry.bytes;
-    return 1;
+    if (code == 1)
+        show(&entry, out);
+    return code;
+}
+
+int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *participant,
+                           uint64_t *cursor, pshm_object_info *out) {
+    if (atomic_load(&segment->state) != PSHM__OPEN)
+        return pshm__fail(PSHM_ECLOSED, "held: segment=%s is closed", segment->name);
+    pshm__entry entry;
+    int code;
+    while ((code = pshm__directory_next(segment, cursor, &entry)) == 1) {
+        if (pshm__lock_names_holder(&entry.object->lock, (uint32_t)participant->pid,
+                                    participant->start_time)) {
+            show(&entry, out);
+            break;
+        }
+    }
+    return code;
 }
 
 int64_t pshm_segment_free_bytes(const pshm_segment *segment) {

@@ -34,6 +34,19 @@ typedef struct pshm__handle {
     struct pshm__handle *next;
 } pshm__handle;
 
+/* The participants that are watched for their end. */
+typedef struct pshm__watched {
+    pshm_participant_info participant;
+    pshm__process process;
+    struct pshm__watched *next;
+} pshm__watched;
+
+typedef struct pshm__watch {
+    pshm__alarm alarm;
+    pshm__watched *first;
+    int waiting; /* threads */
+} pshm__watch;
+
 /* A segment as this process has it open. What bounds an access is copied out of the mapping once,
  * when it has been checked, as a peer may write anything there at any time. */
 struct pshm_segment {
@@ -53,8 +66,10 @@ struct pshm_segment {
     uint32_t heir_slot;
     atomic_int state;
     atomic_long pins;  /* one for being open, one for each thread that waits, and the user's */
-    pshm__guard guard; /* over changes of state and handles */
+    pshm__guard guard; /* over changes of state, handles and watch */
     pshm__handle *handles;
+    pshm__watch *watch; /* null if nobody is watched */
+    bool watch_ended;
     struct pshm_segment *next_open;
 };
 
@@ -89,11 +104,20 @@ int pshm__participant_join(pshm_segment *segment);
 /* The two halves of joining, for a forked child: its parent, which takes part itself, takes the
  * slot, and the child signs it. Neither needs the lifecycle lock. */
 int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_t *out_slot);
-void pshm__participant_sign(const pshm_segment *segment);
+int pshm__participant_sign(const pshm_segment *segment);
 void pshm__participant_leave(pshm_segment *segment);
+
+/* True if this very participant, and no successor in its slot, has the segment open. */
+bool pshm__participant_is_there(const pshm_segment *segment,
+                                const pshm_participant_info *participant);
 
 /* True if another opening of the segment than this one is alive. */
 bool pshm__participant_any_other(pshm__file file, uint64_t offset, uint32_t capacity);
+
+/* ---- watch.c ---- */
+
+/* Nobody is watched any more; the segment's guard is held. */
+void pshm__watch_end(pshm_segment *segment);
 
 /* ---- lifecycle.c: files that come and go ---- */
 
@@ -106,9 +130,12 @@ void pshm__lifecycle_leave(pshm__file file);
 /* Unlink `name` if it still leads to `file`. The lock is held. */
 int pshm__lifecycle_unlink(pshm__file file, const char *name);
 
-/* Remove what dead processes have left under the name: 1 if it did, 0 if the name is free already,
- * PSHM_EEXIST if what stands there is not dead, or belongs to another user. */
-int pshm__lifecycle_bury(const char *name, bool wait);
+/* How to bury: without waiting for who is at work on it; waiting; or not at all, but looking. */
+enum { PSHM__AT_ONCE, PSHM__PATIENTLY, PSHM__DRY };
+
+/* Remove what dead processes have left under the name: 1 if it did, 0 if the name is free already;
+ * if what stands there is to stay, a code as pshm_reap_each tells it. */
+int pshm__lifecycle_bury(const char *name, int how);
 
 /* Whether nobody can use the file any more, so that it may go; the lock is held. Codes as
  * pshm__header_read, for one that is alive `header` is filled. */
@@ -131,6 +158,9 @@ int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *o
 int pshm__directory_init(pshm__directory *directory);
 
 /* ---- lock.c ---- */
+
+/* True if the holder written in the lock is a thread of that process. */
+bool pshm__lock_names_holder(const pshm__lock *lock, uint32_t pid, uint64_t start_time);
 
 /* True if a thread of this process that lives holds the lock. */
 bool pshm__lock_is_held_here(pshm__lock *lock);

@@ -6,6 +6,7 @@
  * participant, knows that nobody is at work on it or uses it. A creator that was overtaken between
  * making its file and taking the lock finds the file without a name, and begins again.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "internal.h"
@@ -75,22 +76,44 @@ int pshm_segment_unlink(const char *name) {
     return code == 0 ? 0 : pshm__while(code, "unlink: name=%s", name);
 }
 
-int pshm__lifecycle_bury(const char *name, bool wait) {
+/* Why it stays, if it does; the lifecycle lock is held. */
+static int bury_locked(pshm__file file, const char *name, int how) {
+    bool dead = false;
+    pshm__header header;
+    if (!pshm__os_file_is_named(file, name))
+        return 0;
+    int code = pshm__lifecycle_inspect(file, &header, &dead);
+    if (code < 0)
+        return code;
+    if (!dead &&
+        pshm__participant_any_other(file, header.participant_offset, header.participant_capacity))
+        return pshm__fail(PSHM_EBUSY, "a process has it open");
+    if (!dead)
+        return pshm__fail(PSHM_EEXIST, "it is persistent, and nobody has it open; unlink it if it "
+                                       "is not wanted");
+    code = how == PSHM__DRY ? 0 : pshm__os_file_unlink(name);
+    return code == 0 ? 1 : code;
+}
+
+int pshm__lifecycle_bury(const char *name, int how) {
     pshm__file file;
     pshm__file_info info;
-    pshm__header header;
     int code = pshm__os_file_open(name, &file);
     if (code != 0)
-        return code == PSHM_ENOENT ? 0 : PSHM_EEXIST;
-    code = PSHM_EEXIST;
-    if (pshm__os_file_info(file, &info) == 0 && info.own && info.regular &&
-        (wait ? pshm__lifecycle_enter(file) : pshm__lifecycle_try_enter(file)) == 0) {
-        bool dead = false;
-        if (!pshm__os_file_is_named(file, name))
-            code = 0;
-        else if (pshm__lifecycle_inspect(file, &header, &dead) >= 0 && dead &&
-                 pshm__os_file_unlink(name) == 0)
-            code = 1;
+        return code == PSHM_ENOENT ? 0 : code;
+    code = pshm__os_file_info(file, &info);
+    if (code == 0 && !info.own)
+        code = pshm__fail(PSHM_EACCES, "it belongs to another user, uid=%" PRIu64, info.owner);
+    if (code == 0 && !info.regular)
+        code = pshm__fail(PSHM_ELAYOUT, "not a regular file; remove it");
+    if (code == 0) {
+        code =
+            how == PSHM__PATIENTLY ? pshm__lifecycle_enter(file) : pshm__lifecycle_try_enter(file);
+        if (code == PSHM_EBUSY && how != PSHM__PATIENTLY)
+            pshm__fail(PSHM_EBUSY, "a live process is creating, opening or closing it");
+    }
+    if (code == 0) {
+        code = bury_locked(file, name, how);
         /* In so many words, here and elsewhere: a child that is forked just now has the file open
          * for a moment longer, and a lock on it lasts until the last has closed. */
         pshm__lifecycle_leave(file);
@@ -99,14 +122,29 @@ int pshm__lifecycle_bury(const char *name, bool wait) {
     return code;
 }
 
+typedef struct reaping {
+    int how;
+    int count;
+    void (*told)(const char *name, int code, void *context);
+    void *context;
+} reaping;
+
 static void reap_one(const char *name, void *context) {
-    /* One that somebody is at work on is not dead: no waiting here. */
-    if (pshm__name_check("reap", name) == 0 && pshm__lifecycle_bury(name, false) == 1)
-        ++*(int *)context;
+    reaping *all = context;
+    int code = pshm__name_check("reap", name);
+    if (code == 0)
+        code = pshm__lifecycle_bury(name, all->how);
+    all->count += code == 1;
+    if (code != 0 && all->told != NULL)
+        all->told(name, code, all->context);
 }
 
-int pshm_reap(void) {
-    int count = 0;
-    int code = pshm__os_file_list(reap_one, &count);
-    return code == 0 ? count : pshm__while(code, "reap");
+int pshm_reap_each(int dry_run, void (*told)(const char *name, int code, void *context),
+                   void *context) {
+    /* One that somebody is at work on is not dead: no waiting here. */
+    reaping all = {dry_run != 0 ? PSHM__DRY : PSHM__AT_ONCE, 0, told, context};
+    int code = pshm__os_file_list(reap_one, &all);
+    return code == 0 ? all.count : pshm__while(code, "reap");
 }
+
+int pshm_reap(void) { return pshm_reap_each(0, NULL, NULL); }

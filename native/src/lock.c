@@ -82,10 +82,14 @@ static void record_death(pshm__lock *shared) {
     clear_holder(shared);
 }
 
-bool pshm__lock_is_held_here(pshm__lock *lock) {
+bool pshm__lock_names_holder(const pshm__lock *lock, uint32_t pid, uint64_t start_time) {
     pshm__holder holder;
     load_holder(&lock->holder, &holder);
-    if (holder.thread >> 32 != pshm__os_pid() || holder.start_time != pshm__process_start_time())
+    return holder.thread >> 32 == pid && holder.start_time == start_time;
+}
+
+bool pshm__lock_is_held_here(pshm__lock *lock) {
+    if (!pshm__lock_names_holder(lock, pshm__os_pid(), pshm__process_start_time()))
         return false;
     if (pshm__os_mutex_is_mine(lock->mutex, pshm__os_tid()))
         return true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The participants table. A slot belongs to whoever has the kernel's lock on its first byte, and to
- * nobody once that process is gone, however it went; what is written in the slot is for display.
+ * nobody once that process is gone, however it went. What is written in the slot is its holder's
+ * once the second byte is locked as well: until then it may be what a dead predecessor has left.
  */
 #include <string.h>
 
@@ -9,6 +10,11 @@
 
 uint64_t pshm__participant_offset(const pshm_segment *segment, uint32_t slot) {
     return segment->participant_offset + slot * sizeof(pshm__participant);
+}
+
+/* The byte whose lock says that the slot has been written by its holder. */
+static uint64_t written_offset(const pshm_segment *segment, uint32_t slot) {
+    return pshm__participant_offset(segment, slot) + 1;
 }
 
 static pshm__participant *slot_at(const pshm_segment *segment, uint32_t slot) {
@@ -20,11 +26,8 @@ int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_
         int code = pshm__os_file_lock(file, pshm__participant_offset(segment, slot));
         if (code == PSHM_EBUSY)
             continue;
-        if (code == 0) {
-            /* what one that was killed has left */
-            memset(slot_at(segment, slot), 0, sizeof(pshm__participant));
+        if (code == 0)
             *out_slot = slot;
-        }
         return code;
     }
     return pshm__fail(PSHM_EPARTICIPANTS,
@@ -33,28 +36,65 @@ int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_
                       segment->participant_capacity);
 }
 
-void pshm__participant_sign(const pshm_segment *segment) {
+int pshm__participant_sign(const pshm_segment *segment) {
     pshm__participant *mine = slot_at(segment, segment->slot);
+    memset(mine, 0, sizeof(*mine)); /* what one that was killed has left */
     mine->start_time = pshm__process_start_time();
     mine->since_ns = pshm__os_wall_clock_ns();
     pshm__os_command(mine->command, sizeof(mine->command));
     atomic_store_explicit((_Atomic uint32_t *)&mine->pid, pshm__os_pid(), memory_order_release);
+    return pshm__os_file_lock(segment->file, written_offset(segment, segment->slot));
 }
 
 int pshm__participant_join(pshm_segment *segment) {
     int code = pshm__participant_take(segment, segment->file, &segment->slot);
-    if (code == 0)
-        pshm__participant_sign(segment);
+    if (code == 0) {
+        code = pshm__participant_sign(segment);
+        if (code != 0)
+            pshm__os_file_unlock(segment->file, pshm__participant_offset(segment, segment->slot));
+    }
     return code;
 }
 
 void pshm__participant_leave(pshm_segment *segment) {
     memset(slot_at(segment, segment->slot), 0, sizeof(pshm__participant));
+    pshm__os_file_unlock(segment->file, written_offset(segment, segment->slot));
     pshm__os_file_unlock(segment->file, pshm__participant_offset(segment, segment->slot));
 }
 
 bool pshm__participant_any_other(pshm__file file, uint64_t offset, uint32_t capacity) {
     return pshm__os_file_is_locked(file, offset, capacity * sizeof(pshm__participant));
+}
+
+/* False if nobody has the slot. The lock is asked before the bytes are read: whoever has it then
+ * has written them before, so if they are a dead predecessor's, nobody had it. */
+static bool read_slot(const pshm_segment *segment, uint32_t slot, pshm_participant_info *out) {
+    if (slot != segment->slot &&
+        !pshm__os_file_is_locked(segment->file, written_offset(segment, slot), 1))
+        return false;
+    const pshm__participant *shared = slot_at(segment, slot);
+    uint32_t pid =
+        atomic_load_explicit((const _Atomic uint32_t *)&shared->pid, memory_order_acquire);
+    if (pid == 0)
+        return false; /* it is leaving */
+    pshm__participant copy;
+    memcpy(&copy, shared, sizeof(copy));
+    out->pid = (int32_t)pid;
+    out->slot = slot;
+    out->start_time = copy.start_time;
+    out->since_ns = copy.since_ns;
+    out->started_ns = pshm__os_started_ns(copy.start_time);
+    memcpy(out->segment_id, segment->id, sizeof(out->segment_id));
+    memcpy(out->command, copy.command, sizeof(copy.command));
+    out->command[sizeof(copy.command) - 1] = '\0';
+    return true;
+}
+
+bool pshm__participant_is_there(const pshm_segment *segment,
+                                const pshm_participant_info *participant) {
+    pshm_participant_info now;
+    return read_slot(segment, participant->slot, &now) && now.pid == participant->pid &&
+           now.start_time == participant->start_time && now.since_ns == participant->since_ns;
 }
 
 int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
@@ -64,25 +104,8 @@ int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
     if (atomic_load(&segment->state) != PSHM__OPEN) {
         found = pshm__fail(PSHM_ECLOSED, "participants: segment=%s is closed", segment->name);
     }
-    while (found == 0 && *cursor < segment->participant_capacity) {
-        uint32_t slot = (uint32_t)(*cursor)++;
-        if (slot != segment->slot &&
-            !pshm__os_file_is_locked(segment->file, pshm__participant_offset(segment, slot), 1))
-            continue;
-        const pshm__participant *shared = slot_at(segment, slot);
-        uint32_t pid =
-            atomic_load_explicit((const _Atomic uint32_t *)&shared->pid, memory_order_acquire);
-        if (pid == 0)
-            continue; /* it is joining, or leaving */
-        pshm__participant copy;
-        memcpy(&copy, shared, sizeof(copy));
-        out->pid = (int32_t)pid;
-        out->start_time = copy.start_time;
-        out->since_ns = copy.since_ns;
-        memcpy(out->command, copy.command, sizeof(copy.command));
-        out->command[sizeof(copy.command) - 1] = '\0';
-        found = 1;
-    }
+    while (found == 0 && *cursor < segment->participant_capacity)
+        found = read_slot(segment, (uint32_t)(*cursor)++, out);
     pshm__guard_unlock(&segment->guard);
     return found;
 }

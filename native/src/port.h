@@ -72,6 +72,25 @@ void pshm__os_unmap(void *base, uint64_t bytes);
  * call. Where the system cannot do that, pshm__os_light_barrier is a full barrier itself. */
 void pshm__os_heavy_barrier(void);
 
+/* ---- watch.c: the end of processes ------------------------------------------------------- */
+
+/* Waits for the end of any of the processes that are added to it. */
+int pshm__os_alarm_open(pshm__alarm *out);
+void pshm__os_alarm_close(pshm__alarm *alarm);
+
+/* Add the process that has this id now. Whatever ends it, the alarm rings until it is removed, and
+ * for no other process of that id. PSHM_ENOENT if there is none. */
+int pshm__os_alarm_add(pshm__alarm *alarm, uint32_t pid, pshm__process *out);
+void pshm__os_alarm_remove(pshm__alarm *alarm, pshm__process process);
+bool pshm__os_process_has_ended(pshm__process process);
+
+/* Ring for ever. */
+void pshm__os_alarm_ring(pshm__alarm *alarm);
+
+/* Wait until it rings, or without an end if the time is below zero. 0, PSHM_ETIMEDOUT or PSHM_EOS;
+ * 0 may also be returned without a reason. */
+int pshm__os_alarm_wait(pshm__alarm *alarm, int64_t timeout_ns);
+
 /* ---- mutex.c: mutexes in shared memory, robust and recursive ----------------------------- */
 
 int pshm__os_mutex_init(void *mutex);
@@ -99,6 +118,10 @@ void pshm__os_command(char *out, size_t bytes);
 void pshm__os_thread_name(char *out, size_t bytes);
 int64_t pshm__os_wall_clock_ns(void);        /* exact */
 int64_t pshm__os_wall_clock_coarse_ns(void); /* cheap: as of the last tick */
+int64_t pshm__os_monotonic_ns(void);
+
+/* A start time on the wall clock as that is set now; 0 for 0. */
+int64_t pshm__os_started_ns(uint64_t start_time);
 void pshm__os_sleep_ns(int64_t ns);
 int pshm__os_random(void *out, size_t bytes);
 

@@ -79,9 +79,9 @@ static void in_child(void) {
         pshm__guard_init(&segment->guard);
         segment->file = segment->heir;
         segment->slot = segment->heir_slot;
-        bool joined = segment->file != PSHM__NO_FILE;
-        if (joined)
-            pshm__participant_sign(segment);
+        segment->watch = NULL; /* its descriptors have been closed */
+        segment->watch_ended = false;
+        bool joined = segment->file != PSHM__NO_FILE && pshm__participant_sign(segment) == 0;
         atomic_store(&segment->state, joined ? PSHM__OPEN : PSHM__CLOSED);
     }
     pshm__guard_unlock(&open_guard);
@@ -190,7 +190,7 @@ static int create_file(const char *name, uint32_t permissions, pshm__file *out) 
         pshm__file_info info;
         int code = pshm__os_file_create(name, permissions, &file);
         if (code == PSHM_EEXIST) {
-            if (pshm__lifecycle_bury(name, true) >= 0)
+            if (pshm__lifecycle_bury(name, PSHM__PATIENTLY) >= 0)
                 continue;
             return pshm__fail(PSHM_EEXIST, "a segment of that name exists; open or unlink it");
         }
@@ -407,6 +407,7 @@ int pshm_segment_close(pshm_segment *segment) {
         return code;
     }
     atomic_store(&segment->state, PSHM__CLOSED);
+    pshm__watch_end(segment);
     list_remove(segment);
     if (!segment->left && pshm__lifecycle_enter(segment->file) == 0) {
         leave(segment);

@@ -90,10 +90,18 @@ static int check_files(bool remove_them) {
     return count;
 }
 
+/* A child that has been waited for is none any more; another process may have its pid. */
+static bool check_is_child(pid_t pid) {
+    siginfo_t info;
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static _Noreturn void check_abort(void) {
     if (getpid() == check_main_pid) {
-        for (int i = 0; i < check_child_count; i++)
-            kill(check_children[i], SIGKILL);
+        for (int i = 0; i < check_child_count; i++) {
+            if (check_is_child(check_children[i]))
+                kill(check_children[i], SIGKILL);
+        }
         check_files(true);
     }
     fflush(NULL);
@@ -128,7 +136,7 @@ UNUSED static void check_begin(unsigned seconds) {
 
 UNUSED static int check_end(void) {
     for (int i = 0; i < check_child_count; i++) {
-        if (kill(check_children[i], 0) == 0) {
+        if (check_is_child(check_children[i])) {
             fprintf(stderr, "child pid=%d has not been waited for\n", check_children[i]);
             check_abort();
         }

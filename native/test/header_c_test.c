@@ -10,7 +10,7 @@
 
 _Static_assert(sizeof(pshm_options) == 12, "polyshm.h: pshm_options");
 _Static_assert(sizeof(pshm_object_info) == 120, "polyshm.h: pshm_object_info");
-_Static_assert(sizeof(pshm_participant_info) == 64, "polyshm.h: pshm_participant_info");
+_Static_assert(sizeof(pshm_participant_info) == 88, "polyshm.h: pshm_participant_info");
 _Static_assert(sizeof(pshm_holder) == 48, "polyshm.h: pshm_holder");
 _Static_assert(sizeof(pshm_lock_info) == 120, "polyshm.h: pshm_lock_info");
 

@@ -101,20 +101,35 @@ __attribute__((constructor)) static void hook_fork(void) {
     pthread_atfork(before_fork, in_parent, in_child);
 }
 
+/* Room for one more; the guard is held. */
+static int make_room(void) {
+    if (file_count < file_room)
+        return 0;
+    size_t room = file_room == 0 ? 16 : 2 * file_room;
+    open_fd *larger = realloc(files, room * sizeof(*files));
+    if (larger == NULL)
+        return pshm__fail(PSHM_ENOMEM, "out of memory");
+    files = larger;
+    file_room = room;
+    return 0;
+}
+
+/* A child that is forked before this has the descriptor until it ends, which keeps no lock. */
+int pshm__os_keep(int fd) {
+    pshm__guard_lock(&files_guard);
+    int code = make_room();
+    if (code == 0)
+        files[file_count++] = (open_fd){fd, false};
+    else
+        close(fd);
+    pshm__guard_unlock(&files_guard);
+    return code;
+}
+
 static int open_file(const char *path, int flags, mode_t permissions, bool for_child,
                      pshm__file *out) {
-    int code = 0;
     pshm__guard_lock(&files_guard);
-    if (file_count == file_room) {
-        size_t room = file_room == 0 ? 16 : 2 * file_room;
-        open_fd *larger = realloc(files, room * sizeof(*files));
-        if (larger != NULL) {
-            files = larger;
-            file_room = room;
-        } else {
-            code = pshm__fail(PSHM_ENOMEM, "out of memory");
-        }
-    }
+    int code = make_room();
     if (code == 0) {
         int fd;
         do {

@@ -12,6 +12,17 @@
 typedef int pshm__file;
 #define PSHM__NO_FILE (-1)
 
+/* A descriptor of this library: a forked child closes it. Closes it itself if it cannot be kept,
+ * and returns the code. For the files of this folder. */
+int pshm__os_keep(int fd);
+
+typedef int pshm__process; /* a pidfd */
+
+typedef struct pshm__alarm {
+    int set;  /* an epoll of pidfds and bell */
+    int bell; /* an eventfd */
+} pshm__alarm;
+
 /* A mutex between the threads of this process. */
 typedef pthread_mutex_t pshm__guard;
 #define PSHM__GUARD_INIT PTHREAD_MUTEX_INITIALIZER

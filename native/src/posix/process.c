@@ -87,6 +87,17 @@ int64_t pshm__os_wall_clock_ns(void) { return clock_ns(CLOCK_REALTIME); }
 
 int64_t pshm__os_wall_clock_coarse_ns(void) { return clock_ns(CLOCK_REALTIME_COARSE); }
 
+int64_t pshm__os_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+int64_t pshm__os_started_ns(uint64_t start_time) {
+    if (start_time == 0)
+        return 0;
+    uint64_t ticks_per_s = (uint64_t)sysconf(_SC_CLK_TCK);
+    /* Unsigned, as a peer may have written any number. */
+    uint64_t boot = (uint64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME));
+    return (int64_t)(boot + start_time * (1000000000 / ticks_per_s));
+}
+
 void pshm__os_sleep_ns(int64_t ns) {
     struct timespec time = {.tv_sec = (time_t)(ns / 1000000000),
                             .tv_nsec = (long)(ns % 1000000000)};

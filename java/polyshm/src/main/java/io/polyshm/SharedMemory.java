@@ -3,6 +3,7 @@ package io.polyshm;
 
 import io.polyshm.internal.Attachment;
 import io.polyshm.internal.Native;
+import io.polyshm.internal.ParticipantInfo;
 import io.polyshm.internal.SegmentInfo;
 import java.io.InvalidObjectException;
 import java.io.ObjectInputStream;
@@ -11,6 +12,7 @@ import java.io.Serializable;
 import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * A segment: memory that processes of one host share, in which they find arrays, values and locks
@@ -85,13 +87,92 @@ public final class SharedMemory implements AutoCloseable, Serializable {
             String name, Kind kind, Class<?> elementType, long length, long sizeBytes) {}
 
     /**
-     * A process that has the segment open; once for each time that it has.
-     *
-     * @param pid its process id
-     * @param command the command that it runs, as the system abbreviates it
-     * @param since when it opened the segment
+     * One opening of the segment by a process; one that has it open twice is two participants. What
+     * it tells is as of the moment when {@link #participants} was called. Two are equal if they are
+     * the same opening, whenever they were listed. Immutable.
      */
-    public record Participant(long pid, String command, Instant since) {}
+    public static final class Participant {
+        private final ParticipantInfo info;
+
+        private Participant(ParticipantInfo info) {
+            this.info = info;
+        }
+
+        /**
+         * Its process id.
+         *
+         * @return greater than zero
+         */
+        public long pid() {
+            return info.identity().pid();
+        }
+
+        /**
+         * The command that it runs.
+         *
+         * @return as the system abbreviates it: on Linux the first 15 bytes
+         */
+        public String command() {
+            return info.command();
+        }
+
+        /**
+         * When its process began. Counted from the boot in clock ticks, 10 ms each on Linux, and
+         * put on the wall clock as that is set when the participants are listed, so it moves with
+         * that.
+         *
+         * @return empty if the process could not find out, as without {@code /proc}
+         */
+        public Optional<Instant> startTime() {
+            return info.startTime();
+        }
+
+        /**
+         * When it opened the segment.
+         *
+         * @return by its wall clock
+         */
+        public Instant since() {
+            return info.since();
+        }
+
+        /**
+         * The locks of the segment that threads of its process hold; those of a process with
+         * several openings are told with each of them. A lock whose holding thread has died is
+         * among them until the next that takes it is told.
+         *
+         * @return an unmodifiable list of the names of arrays, values and locks
+         */
+        public List<String> locks() {
+            return info.locks();
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Participant that
+                    && info.identity().equals(that.info.identity());
+        }
+
+        @Override
+        public int hashCode() {
+            return info.identity().hashCode();
+        }
+
+        @Override
+        public String toString() {
+            return "Participant[pid="
+                    + pid()
+                    + ", command="
+                    + command()
+                    + ", startTime="
+                    + startTime().map(Instant::toString).orElse("unknown")
+                    + ", since="
+                    + since()
+                    + ", locks="
+                    + locks()
+                    + "]";
+        }
+    }
 
     private final transient Attachment attachment;
 
@@ -342,14 +423,57 @@ public final class SharedMemory implements AutoCloseable, Serializable {
     }
 
     /**
-     * The processes that have it open, this one included. Who is gone is known from the kernel, not
-     * from the process's id.
+     * The processes that have it open, this one included, at most 128. Who is gone is known from
+     * the kernel, not from the process's id: one that is stopped is among them, one that was killed
+     * is not.
      *
      * @return an unmodifiable list
      * @throws ClosedException after close
+     * @throws WrongLayoutException if a process has damaged the segment
      */
     public List<Participant> participants() {
-        return SegmentInfo.participants(attachment);
+        return SegmentInfo.participants(attachment).stream().map(Participant::new).toList();
+    }
+
+    /**
+     * Runs an action, once, when a participant is gone.
+     *
+     * <pre>{@code
+     * for (SharedMemory.Participant each : memory.participants()) {
+     *     memory.onExit(each, () -> System.out.println(each + " is gone"));
+     * }
+     * }</pre>
+     *
+     * <p>The kernel tells of the end of its process, however it ended, {@code kill -9} included.
+     * Nothing is polled and no time limit is involved: a process that is stopped or slow is not
+     * gone, and another one that gets its process id is not taken for it. A participant that is
+     * gone already, because its process has ended or has closed the segment, has the action run at
+     * once. One that closes the segment later and lives on is told of when its process ends. Of its
+     * own end a process is not told: for a participant of this JVM that is open the action never
+     * runs.
+     *
+     * <p>Each action runs in a daemon platform thread of its own, so that it may block; several
+     * actions for one participant run in any order. What an action throws goes to the handler of
+     * uncaught exceptions of its thread, by default the one for all threads.
+     *
+     * <p>{@link #close} ends the watch, and so does the shutdown of this JVM. No action is started
+     * after close has returned, and none is waited for: one that is under way goes on, with a
+     * segment that is closed.
+     *
+     * @param participant one that was listed for this segment, by this object or by another; not
+     *     null
+     * @param action what to do; not null
+     * @throws IllegalArgumentException if it is a participant of another segment
+     * @throws ClosedException after close, and when this JVM shuts down
+     * @throws UnavailableException if the system does not let processes be watched; that takes
+     *     Linux 5.3, and in a container a seccomp profile that allows {@code pidfd_open}
+     * @throws PolyshmException if this process has too many open files: each participant that is
+     *     watched takes one
+     */
+    public void onExit(Participant participant, Runnable action) {
+        Objects.requireNonNull(participant, "participant");
+        Objects.requireNonNull(action, "action");
+        attachment.onExit(participant.info.identity(), action);
     }
 
     /**

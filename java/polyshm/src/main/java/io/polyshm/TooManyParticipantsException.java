@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm;
 
-/** As many processes as there is room for have the segment open already: 128. */
+/**
+ * As many processes as there is room for have the segment open already: 128. One that has it open
+ * twice counts twice, and one that was killed does not count. Close it in one of them; {@link
+ * SharedMemory#participants} tells who they are.
+ */
 public final class TooManyParticipantsException extends PolyshmException {
     private static final long serialVersionUID = 1;
 

@@ -3,8 +3,8 @@ package io.polyshm;
 
 /**
  * Shared memory cannot be had here: the native library is missing for this platform or cannot be
- * loaded, or {@code /dev/shm} is absent, read-only or not a tmpfs. The message says which, and what
- * to do.
+ * loaded, {@code /dev/shm} is absent, read-only or not a tmpfs, or the system does not let
+ * processes be watched. The message says which, and what to do.
  */
 public final class UnavailableException extends PolyshmException {
     private static final long serialVersionUID = 1;

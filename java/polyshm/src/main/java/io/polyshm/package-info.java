@@ -17,6 +17,8 @@
  *       it has taken the same lock;
  *   <li>what the owner of a lock did before it died, as far as it went, before the {@link
  *       io.polyshm.Lock#repair} action;
+ *   <li>all that a process did before it ended, before what an action of {@link
+ *       io.polyshm.SharedMemory#onExit} does that is told of its end;
  *   <li>a {@code setRelease} or {@code setVolatile} of an element or value, and a successful {@code
  *       compareAndSet}, {@code getAndSet} or {@code getAndAdd}, before a {@code getAcquire} or
  *       {@code getVolatile} that reads what it wrote, as {@link java.lang.invoke.VarHandle} says;

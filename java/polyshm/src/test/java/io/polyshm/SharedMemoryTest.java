@@ -292,6 +292,7 @@ class SharedMemoryTest {
         SharedMemory memory = SharedMemory.anonymous(10_000);
         SharedArray.OfInt array = SharedArray.ofInts(memory, "a", 10);
         Lock lock = Lock.in(memory, "l");
+        SharedMemory.Participant self = memory.participants().get(0);
         memory.close();
         memory.close();
 
@@ -303,6 +304,7 @@ class SharedMemoryTest {
                         memory::freeBytes,
                         memory::objects,
                         memory::participants,
+                        () -> memory.onExit(self, () -> {}),
                         () -> SharedArray.ofInts(memory, "a", 10),
                         () -> Lock.in(memory, "l"),
                         () -> array.get(0),

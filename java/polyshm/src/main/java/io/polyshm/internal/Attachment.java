@@ -45,6 +45,7 @@ public final class Attachment {
     private final Set<View> views = Collections.newSetFromMap(new WeakHashMap<>());
     private final ConcurrentHashMap<Long, NativeLock> locks = new ConcurrentHashMap<>();
     private final AtomicInteger pins = new AtomicInteger();
+    private final ExitWatch exits = new ExitWatch(this);
     private final long sizeBytes;
     private boolean closed;
 
@@ -105,6 +106,16 @@ public final class Attachment {
     /** The lock behind a native handle: always the same object. */
     public NativeLock lock(long handle) {
         return locks.computeIfAbsent(handle, each -> new NativeLock(this, each));
+    }
+
+    /** Have an action run when a participant is gone. */
+    public void onExit(ParticipantInfo.Identity participant, Runnable action) {
+        exits.add(participant, action);
+    }
+
+    /** For the end of the JVM: no thread waits for the end of a participant any more. */
+    static void endWatches() {
+        OPEN.forEach(each -> Natives.pshm_segment_end_watch(each.segment));
     }
 
     /**

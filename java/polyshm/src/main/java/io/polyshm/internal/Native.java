@@ -2,6 +2,7 @@
 package io.polyshm.internal;
 
 import io.polyshm.UnavailableException;
+import io.polyshm.internal.ParticipantInfo.Identity;
 import io.polyshm.internal.binding.Natives;
 import io.polyshm.internal.binding.pshm_lock_info;
 import io.polyshm.internal.binding.pshm_object_info;
@@ -31,6 +32,7 @@ import org.bytedeco.javacpp.Pointer;
 public final class Native {
     private static final String[] KIND_NAMES = {"", "array", "value", "lock"}; // by pshm_kind
     private static final int OTHERS_WRITE = 0002; // in mode bits
+    private static final int SEGMENT_ID_BYTES = 16;
     private static final Throwable LOAD_FAILURE = load();
 
     private Native() {}
@@ -215,11 +217,59 @@ public final class Native {
 
     /** The segment's live participants. */
     public static <T> List<T> participants(long segment, Function<pshm_participant_info, T> read) {
-        pshm_participant_info info =
-                new pshm_participant_info(memory(Loader.sizeof(pshm_participant_info.class)));
+        pshm_participant_info info = participantInfo();
         return all(
                 cursor -> Natives.pshm_segment_next_participant(segment, cursor, info),
                 () -> read.apply(info));
+    }
+
+    /** The objects whose locks a participant's process holds. */
+    public static <T> List<T> held(
+            long segment, pshm_participant_info participant, Function<pshm_object_info, T> read) {
+        pshm_object_info info = new pshm_object_info(memory(Loader.sizeof(pshm_object_info.class)));
+        return all(
+                cursor -> Natives.pshm_segment_next_held(segment, participant, cursor, info),
+                () -> read.apply(info));
+    }
+
+    /**
+     * Has a participant watched.
+     *
+     * @return true if it is gone already
+     */
+    static boolean watch(long segment, Identity participant) {
+        pshm_participant_info info =
+                participantInfo()
+                        .pid(participant.pid())
+                        .slot(participant.slot())
+                        .start_time(participant.startTicks())
+                        .since_ns(participant.sinceNanos());
+        ByteBuffer id = participant.segmentId();
+        for (int i = 0; i < id.limit(); i++) {
+            info.segment_id(i, id.get(i));
+        }
+        return Errors.check(Natives.pshm_segment_watch(segment, info)) == 1;
+    }
+
+    /** Waits until a watched participant is gone. */
+    static Identity nextExit(long segment) {
+        pshm_participant_info info = participantInfo();
+        Errors.check(Natives.pshm_segment_next_exit(segment, -1, info));
+        return identity(info);
+    }
+
+    /** What tells a participant from all others. */
+    static Identity identity(pshm_participant_info info) {
+        byte[] id = new byte[SEGMENT_ID_BYTES];
+        for (int i = 0; i < id.length; i++) {
+            id[i] = info.segment_id(i);
+        }
+        return new Identity(
+                ByteBuffer.wrap(id), info.slot(), info.pid(), info.start_time(), info.since_ns());
+    }
+
+    private static pshm_participant_info participantInfo() {
+        return new pshm_participant_info(memory(Loader.sizeof(pshm_participant_info.class)));
     }
 
     private interface Step {
@@ -244,7 +294,7 @@ public final class Native {
 
     /** The 16 bytes that tell a segment from others of its name. */
     static byte[] segmentId(long segment) {
-        byte[] id = new byte[16];
+        byte[] id = new byte[SEGMENT_ID_BYTES];
         buffer(Natives.pshm_segment_id(segment), id.length).get(id);
         return id;
     }

@@ -3,11 +3,12 @@ package io.polyshm.internal;
 
 import io.polyshm.SharedMemory.Kind;
 import io.polyshm.SharedMemory.ObjectInfo;
-import io.polyshm.SharedMemory.Participant;
 import io.polyshm.internal.binding.Natives;
+import io.polyshm.internal.binding.pshm_participant_info;
 import java.lang.ref.Reference;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.LongFunction;
 
 /** What a segment tells of itself, in terms of the public API. */
@@ -65,18 +66,22 @@ public final class SegmentInfo {
                                                 info.bytes())));
     }
 
-    public static List<Participant> participants(Attachment attachment) {
+    public static List<ParticipantInfo> participants(Attachment attachment) {
         return of(
                 attachment,
                 "participants",
-                segment ->
-                        Native.participants(
-                                segment,
-                                info ->
-                                        new Participant(
-                                                info.pid(),
-                                                Text.of(info.command()),
-                                                Text.instant(info.since_ns()))));
+                segment -> Native.participants(segment, info -> participant(segment, info)));
+    }
+
+    private static ParticipantInfo participant(long segment, pshm_participant_info info) {
+        return new ParticipantInfo(
+                Native.identity(info),
+                Text.of(info.command()),
+                info.start_time() == 0
+                        ? Optional.empty()
+                        : Optional.of(Text.instant(info.started_ns())),
+                Text.instant(info.since_ns()),
+                Native.held(segment, info, held -> Text.of(held.name())));
     }
 
     private static <T> T of(Attachment attachment, String operation, LongFunction<T> read) {

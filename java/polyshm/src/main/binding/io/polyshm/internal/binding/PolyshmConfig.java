@@ -38,6 +38,9 @@ public class PolyshmConfig implements InfoMapper {
             infoMap.put(new Info(handle).skip().valueTypes("@Cast(\"" + handle + "*\") long"));
         }
 
+        // It calls back; who names what is reaped is a program in C.
+        infoMap.put(new Info("pshm_reap_each").skip());
+
         // The parser has no notion of an array of longs for a pointer to a handle.
         out(infoMap, "pshm_segment_create", "pshm_segment", "String name, long bytes, pshm_options options");
         out(infoMap, "pshm_segment_open", "pshm_segment", "String name, pshm_options options");

@@ -70,13 +70,16 @@ need() { # need <tool>...: installs what is missing, or names the line that does
     export JAVA_HOME
 }
 
-build() { # build <module>: packages java/<module>, unless that is newer than every source
-    local done=java/$1/target/classpath
+build() { # build <module> [tests]: packages java/<module>, unless that is newer than every source
+    local done=java/$1/target/classpath skip=-Dmaven.test.skip no_source='*/test/*'
+    if [ "${2:-}" = tests ]; then # are compiled as well
+        done+=-tests skip=-DskipTests no_source='*/target/*'
+    fi
     if [ -f "$done" ] && ! find pom.xml CMakeLists.txt native java/polyshm "java/$1" -newer "$done" -type f \
-        -not -path '*/target/*' -not -path '*/test/*' | grep -q .; then return; fi
+        -not -path '*/target/*' -not -path "$no_source" | grep -q .; then return; fi
     say "Building the C core, the library and $1 (log: build/$1.log)"
     mkdir -p build
-    mvn -B -ntp -DskipTests -Dmaven.test.skip -pl "java/$1" -am package >"build/$1.log" 2>&1 || {
+    mvn -B -ntp -DskipTests "$skip" -pl "java/$1" -am package >"build/$1.log" 2>&1 || {
         grep -m 20 ERROR "build/$1.log" >&2
         exit 1
     }
@@ -85,9 +88,9 @@ build() { # build <module>: packages java/<module>, unless that is newer than ev
 
 jvm_options=() # for run
 
-run() { # run <module> <main class> [<argument>...]: becomes the program
+run() { # run <module> <main class> [<argument>...]: becomes the program, which may stand among the tests
     local classpath
-    classpath=java/$1/target/classes:$(cat "java/$1/target/classpath")
+    classpath=java/$1/target/classes:java/$1/target/test-classes:$(cat "java/$1/target/classpath")
     exec "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED "${jvm_options[@]}" \
         -cp "$classpath" "${@:2}"
 }

@@ -4,23 +4,33 @@ package io.polyshm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.nio.IntBuffer;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** Readers, writers and lockers race with closers: they get ClosedException or the real memory. */
+/**
+ * Readers, writers, lockers and those who look things up race with closers: they get
+ * ClosedException or the real memory, which is unmapped meanwhile as soon as nobody can reach it.
+ */
 @Timeout(300)
 class CloseRaceTest {
-    private static final int ROUNDS = Integer.getInteger("polyshm.closeRaceRounds", 300);
+    private static final int SECONDS = Integer.getInteger("polyshm.closeRaceSeconds", 3);
+    private static final int LENGTH = 10_000;
+    private static final int USERS = 5;
+    private static final int CLOSERS = 2;
+    private static final int ROUNDS_PER_COLLECTION = 8;
 
     @RegisterExtension final Segments segments = new Segments();
 
@@ -58,38 +68,70 @@ class CloseRaceTest {
 
     @Test
     void shouldNeverFaultNorReadAnythingElseWhenClosedMeanwhile() throws Exception {
-        for (int round = 0; round < ROUNDS; round++) {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SECONDS);
+        long rounds = 0;
+        while (rounds == 0 || System.nanoTime() - end < 0) {
             SharedMemory memory = SharedMemory.anonymous(1 << 16);
-            SharedArray.OfInt array = SharedArray.ofInts(memory, "a", 10_000);
-            array.fill(7);
-            Lock lock = Lock.in(memory, "l");
-            List<Use> uses =
-                    List.of(
-                            () -> {
-                                int sum = 0;
-                                for (int i = 0; i < 10_000; i++) {
-                                    sum += array.get(i);
-                                }
-                                assertThat(sum).isEqualTo(70_000);
-                            },
-                            () -> {
-                                for (int i = 0; i < 10_000; i++) {
-                                    array.set(i, 7);
-                                }
-                            },
-                            () -> array.fill(7),
-                            () -> assertThat(array.getAndAdd(5, 0)).isEqualTo(7),
-                            () -> lock.withLock(() -> array.set(1, 7)),
-                            () -> {
-                                if (lock.tryLock(1, TimeUnit.MILLISECONDS)) {
-                                    lock.unlock();
-                                }
-                            });
-            race(uses, () -> closeDespiteHolders(memory));
+            List<Use> uses = new ArrayList<>(uses(memory));
+            Collections.shuffle(uses); // with few at a time there are more races
+            race(uses.subList(0, USERS), () -> closeDespiteHolders(memory));
+            if (++rounds % ROUNDS_PER_COLLECTION == 0) {
+                System.gc();
+            }
         }
+        System.out.printf("close race: %d rounds%n", rounds);
     }
 
-    /** Each use goes on in a thread of its own until it gets ClosedException, and nothing else. */
+    private static List<Use> uses(SharedMemory memory) {
+        SharedArray.OfInt array = SharedArray.ofInts(memory, "a", LENGTH);
+        array.fill(7);
+        int[] sevens = array.toArray();
+        Lock lock = Lock.in(memory, "l");
+        return List.of(
+                // readers
+                () -> {
+                    int sum = 0;
+                    for (int i = 0; i < LENGTH; i++) {
+                        sum += array.get(i);
+                    }
+                    assertThat(sum).isEqualTo(7 * LENGTH);
+                },
+                () -> assertThat(array.toArray()).isEqualTo(sevens),
+                () -> assertThat(array.asBuffer()).isEqualTo(IntBuffer.wrap(sevens)),
+                // writers
+                () -> {
+                    for (int i = 0; i < LENGTH; i++) {
+                        array.set(i, 7);
+                    }
+                },
+                () -> array.copyFrom(sevens),
+                () -> assertThat(array.getAndAdd(5, 0)).isEqualTo(7),
+                // lockers, with breaks, as a close is refused while one of them is in
+                () -> {
+                    lock.withLock(() -> array.set(1, 7));
+                    LockSupport.parkNanos(1);
+                },
+                () -> {
+                    if (lock.tryLock(1, TimeUnit.MILLISECONDS)) {
+                        lock.unlock();
+                    }
+                    LockSupport.parkNanos(1);
+                },
+                () -> {
+                    lock.lockInterruptibly();
+                    lock.unlock();
+                    LockSupport.parkNanos(1);
+                },
+                // and lookers-up
+                () -> assertThat(SharedArray.ofInts(memory, "a", LENGTH).get(6)).isEqualTo(7),
+                () -> assertThat(memory.participants()).hasSize(1),
+                () -> assertThat(lock.isAbandoned()).isFalse());
+    }
+
+    /**
+     * Each use goes on in a thread of its own until it gets ClosedException, and nothing else;
+     * several threads close.
+     */
     private static void race(List<Use> uses, Runnable close) throws InterruptedException {
         Queue<Throwable> failures = new ConcurrentLinkedQueue<>();
         CountDownLatch started = new CountDownLatch(uses.size());
@@ -115,7 +157,19 @@ class CloseRaceTest {
             threads.add(thread);
         }
         started.await();
-        close.run();
+        for (int i = 0; i < CLOSERS; i++) {
+            Thread thread =
+                    new Thread(
+                            () -> {
+                                try {
+                                    close.run();
+                                } catch (Throwable other) {
+                                    failures.add(other);
+                                }
+                            });
+            thread.start();
+            threads.add(thread);
+        }
         for (Thread thread : threads) {
             thread.join();
         }

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.storm;
+
+import io.polyshm.Lock;
+import io.polyshm.SharedArray;
+import io.polyshm.SharedMemory;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Accounts in shared memory, and what makes them survive the death of those who transfer amounts
+ * between them. This comment is the protocol of all workers, in whatever language they are.
+ *
+ * <p><b>Threads.</b> Each thread of a worker has a serial number of its own, from 1 on, which no
+ * later one gets, and tells the library the name {@code storm-<serial>} before it takes a lock.
+ *
+ * <p><b>Objects</b>, all arrays of longs except the locks:
+ *
+ * <pre>
+ *   accounts            the balances; account a belongs to group a modulo the number of groups
+ *   lock-0, lock-1 ...  for each group the lock that guards its accounts and its cell
+ *   cells               for each lock   0 inside    serial of the one who holds it, 0 for nobody
+ *                                       1 repaired  number of the last death that was repaired
+ *                                       2 repairs   count of them
+ *                                       3 undone    count of those that undid a transfer
+ *   journal             for each serial 0 state     1 while a transfer is under way, otherwise 0
+ *                                       1 from      account
+ *                                       2 to        account
+ *                                       3           balance of `from` before
+ *                                       4           balance of `to` before
+ *                                       5 transfers count of those that are done
+ *                                       6 told      count of the times that a death was told to it
+ *                                       7 doomed    its process id, stored before that is killed
+ *   control             0 stop          1 when all are to end
+ *                       1 violations    count of what must never be
+ *                       2 sum           of all accounts
+ * </pre>
+ *
+ * <p><b>Transfer.</b> Take the locks of both groups, the lower first; store the serial as {@code
+ * inside} of each. Write {@code from}, {@code to} and their balances; then {@code state} 1; then
+ * both new balances; then {@code state} 0. Clear {@code inside} of each lock and give it back, the
+ * upper first. All these stores have release order, so they are done in the order in which they
+ * stand, and a death leaves exactly those before some point of it.
+ *
+ * <p><b>Repair</b> of one lock, holding that one only: if {@code inside} names somebody whose
+ * {@code state} is 1, give the accounts of this group the balances of his record; clear {@code
+ * inside}; store the number of the death as {@code repaired}.
+ *
+ * <p><b>Why that is right.</b> Only its thread writes a record, so the record of a dead one never
+ * changes, and says of all locks that he held the same: the transfer is done, or is to be undone.
+ * So each can be repaired by itself, whoever does it and whenever. Nobody else can have touched the
+ * accounts of a group in the meantime, as its lock is abandoned. A repair that is itself cut by a
+ * death is begun again, and stores the same balances.
+ *
+ * <p><b>What is checked</b>, and counted as a violation otherwise, and printed if it is one of the
+ * first hundred, at once and by the one who sees it. Who gets the lock without having been told of
+ * a death finds {@code inside} 0: a death was not concealed, and nobody else is in. Whoever is told
+ * of a death is told a name and process id that are {@code doomed}: nobody who lives was called
+ * dead. The number of the death is higher than {@code repaired} was when he came: no death is told
+ * after its repair. Who holds all locks finds the sum of all accounts unchanged.
+ */
+final class Bank {
+    static final int GROUPS = 8;
+    static final int ACCOUNTS = 64;
+    static final int SERIALS = 1 << 16; // enough for more than an hour
+
+    static final int CELL = 4;
+    static final int INSIDE = 0;
+    static final int REPAIRED = 1;
+    static final int REPAIRS = 2;
+    static final int UNDONE = 3;
+
+    static final int RECORD = 8;
+    static final int STATE = 0;
+    static final int FROM = 1;
+    static final int TO = 2;
+    static final int BEFORE = 2; // added to FROM or TO: the balance of that account
+    static final int TRANSFERS = 5;
+    static final int TOLD = 6;
+    static final int DOOMED = 7;
+
+    private static final int STOP = 0;
+    private static final int VIOLATIONS = 1;
+    private static final int SUM = 2;
+
+    private static final int VIOLATIONS_TOLD = 100;
+    private static final long BALANCE = 1_000;
+    private static final long BYTES = SERIALS * RECORD * 8L + (1 << 14);
+
+    final SharedMemory memory;
+    final SharedArray.OfLong accounts;
+    final SharedArray.OfLong cells;
+    final SharedArray.OfLong journal;
+    final List<Lock> locks;
+    private final SharedArray.OfLong control;
+
+    Bank(SharedMemory memory) {
+        this.memory = memory;
+        accounts = SharedArray.ofLongs(memory, "accounts", ACCOUNTS);
+        cells = SharedArray.ofLongs(memory, "cells", GROUPS * CELL);
+        journal = SharedArray.ofLongs(memory, "journal", SERIALS * RECORD);
+        control = SharedArray.ofLongs(memory, "control", 3);
+        locks = IntStream.range(0, GROUPS).mapToObj(i -> Lock.in(memory, "lock-" + i)).toList();
+    }
+
+    /** A new one, which is gone with the last process that has it open. */
+    static Bank create() {
+        Bank bank = new Bank(SharedMemory.anonymous(BYTES));
+        bank.accounts.fill(BALANCE);
+        bank.control.setRelease(SUM, ACCOUNTS * BALANCE);
+        return bank;
+    }
+
+    static int group(long account) {
+        return (int) (account % GROUPS);
+    }
+
+    /** The caller holds all locks, or is alone. */
+    long missing() {
+        return control.getAcquire(SUM) - accounts.stream().sum();
+    }
+
+    boolean isStopping() {
+        return control.getAcquire(STOP) != 0;
+    }
+
+    void stop() {
+        control.setRelease(STOP, 1);
+    }
+
+    /** To be called before the process is killed. */
+    void doom(int serial, long pid) {
+        journal.setRelease(serial * RECORD + DOOMED, pid);
+    }
+
+    /** The process id of a thread that has been, or is about to be, killed; 0 if it has not. */
+    long doomed(long serial) {
+        return serial > 0 && serial < SERIALS
+                ? journal.getAcquire((int) serial * RECORD + DOOMED)
+                : 0;
+    }
+
+    long violations() {
+        return control.getAcquire(VIOLATIONS);
+    }
+
+    /** Tells what must never be, and has everyone stop. */
+    void violation(String text) {
+        if (control.getAndAdd(VIOLATIONS, 1) < VIOLATIONS_TOLD) {
+            System.err.println("violation: " + text);
+        }
+        stop();
+    }
+
+    // ---- figures ----
+
+    /** The sum of one word of all records so far. */
+    long totalOfThreads(int word, int serials) {
+        return IntStream.range(1, serials)
+                .mapToLong(serial -> journal.getAcquire(serial * RECORD + word))
+                .sum();
+    }
+
+    /** The sum of one word of all cells. */
+    long totalOfLocks(int word) {
+        return IntStream.range(0, GROUPS)
+                .mapToLong(group -> cells.getAcquire(group * CELL + word))
+                .sum();
+    }
+
+    /** How many have died holding a lock, as far as anyone has noticed. */
+    long deaths() {
+        return locks.stream()
+                .mapToLong(lock -> lock.lastDeath().map(Lock.Death::deaths).orElse(0L))
+                .sum();
+    }
+}

@@ -92,10 +92,10 @@ int64_t pshm__os_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 int64_t pshm__os_started_ns(uint64_t start_time) {
     if (start_time == 0)
         return 0;
-    uint64_t ticks_per_s = (uint64_t)sysconf(_SC_CLK_TCK);
-    /* Unsigned, as a peer may have written any number. */
-    uint64_t boot = (uint64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME));
-    return (int64_t)(boot + start_time * (1000000000 / ticks_per_s));
+    uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    /* Unsigned, as a peer may have written any number; in ticks, or it would differ each time. */
+    uint64_t boot = (uint64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME)) / tick_ns;
+    return (int64_t)((boot + start_time) * tick_ns);
 }
 
 void pshm__os_sleep_ns(int64_t ns) {

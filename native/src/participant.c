@@ -11,8 +11,9 @@ uint64_t pshm__participant_offset(const pshm_segment *segment, uint32_t slot) {
     return segment->participant_offset + slot * sizeof(pshm__participant);
 }
 
-static pshm__participant *slot_at(const pshm_segment *segment, uint32_t slot) {
-    return (pshm__participant *)(void *)(segment->base + pshm__participant_offset(segment, slot));
+static const pshm__participant *slot_at(const pshm_segment *segment, uint32_t slot) {
+    return (const pshm__participant *)(const void *)(segment->base +
+                                                     pshm__participant_offset(segment, slot));
 }
 
 int pshm__participant_join(pshm_segment *segment) {
@@ -22,12 +23,13 @@ int pshm__participant_join(pshm_segment *segment) {
             continue;
         if (code != 0)
             return code;
-        pshm__participant *mine = slot_at(segment, slot);
-        memset(mine, 0, sizeof(*mine)); /* what one that was killed has left */
-        mine->start_time = pshm__process_start_time();
-        mine->since_ns = pshm__os_wall_clock_ns();
-        pshm__os_command(mine->command, sizeof(mine->command));
-        atomic_store_explicit((_Atomic uint32_t *)&mine->pid, pshm__os_pid(), memory_order_release);
+        const pshm__participant *shared = slot_at(segment, slot);
+        pshm__participant mine = {.pid = pshm__os_pid(),
+                                  .start_time = pshm__process_start_time(),
+                                  .since_ns = pshm__os_wall_clock_ns()};
+        pshm__os_command(mine.command, sizeof(mine.command));
+        PSHM__STORE(shared->pid, 0, memory_order_relaxed); /* of one that was killed */
+        PSHM__PUBLISH(shared, &mine);
         segment->slot = slot;
         return 0;
     }
@@ -38,7 +40,8 @@ int pshm__participant_join(pshm_segment *segment) {
 }
 
 void pshm__participant_leave(pshm_segment *segment) {
-    memset(slot_at(segment, segment->slot), 0, sizeof(pshm__participant));
+    const pshm__participant *shared = slot_at(segment, segment->slot);
+    PSHM__STORE(shared->pid, 0, memory_order_relaxed);
     pshm__os_file_unlock(segment->file, pshm__participant_offset(segment, segment->slot));
 }
 

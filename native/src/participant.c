@@ -18,17 +18,22 @@ static const pshm__participant *slot_at(const pshm_segment *segment, uint32_t sl
 
 int pshm__participant_join(pshm_segment *segment) {
     for (uint32_t slot = 0; slot < segment->participant_capacity; slot++) {
-        int code = pshm__os_file_lock(segment->file, pshm__participant_offset(segment, slot));
+        const uint64_t offset = pshm__participant_offset(segment, slot);
+        if (pshm__os_file_is_locked(segment->file, offset, 1))
+            continue;
+        /* What one that was killed has left goes first, or it would be shown as alive. Nobody takes
+         * the slot meanwhile, as the lifecycle lock is held. */
+        const pshm__participant *shared = slot_at(segment, slot);
+        PSHM__STORE(shared->pid, 0, memory_order_relaxed);
+        int code = pshm__os_file_lock(segment->file, offset);
         if (code == PSHM_EBUSY)
             continue;
         if (code != 0)
             return code;
-        const pshm__participant *shared = slot_at(segment, slot);
         pshm__participant mine = {.pid = pshm__os_pid(),
                                   .start_time = pshm__process_start_time(),
                                   .since_ns = pshm__os_wall_clock_ns()};
         pshm__os_command(mine.command, sizeof(mine.command));
-        PSHM__STORE(shared->pid, 0, memory_order_relaxed); /* of one that was killed */
         PSHM__PUBLISH(shared, &mine);
         segment->slot = slot;
         return 0;

@@ -102,4 +102,22 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
 
 #pragma GCC poison pshm__writable
 
+/* GCC's <stdatomic.h> stores through a pointer to const without a word; its builtins refuse to, as
+ * Clang's header does. Those that the library does not use are no longer there. */
+#if defined(__GNUC__) && !defined(__clang__)
+#undef atomic_init
+#undef atomic_store
+#undef atomic_store_explicit
+#undef atomic_exchange
+#undef atomic_exchange_explicit
+#undef atomic_compare_exchange_strong
+#undef atomic_compare_exchange_strong_explicit
+#undef atomic_compare_exchange_weak
+#undef atomic_compare_exchange_weak_explicit
+#define atomic_init(object, value) __atomic_store_n(object, value, __ATOMIC_RELAXED)
+#define atomic_store(object, value) __atomic_store_n(object, value, __ATOMIC_SEQ_CST)
+#define atomic_store_explicit(object, value, order) __atomic_store_n(object, value, order)
+#define atomic_exchange(object, value) __atomic_exchange_n(object, value, __ATOMIC_SEQ_CST)
+#endif
+
 #endif

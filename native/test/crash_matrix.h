@@ -287,6 +287,12 @@ static void repair(void) {
     leave_section();
 }
 
+static void give_up_repair(void) {
+    CHECK_OK(ENTER(pshm_lock_acquire_abandoned(lock_of(segment))));
+    put(0, 21);
+    leave_section();
+}
+
 static void repair_what_is_good(void) {
     CHECK_CODE(ENTER(pshm_lock_acquire_abandoned(lock_of(segment))), PSHM_EGOOD);
 }
@@ -355,6 +361,7 @@ static const scenario scenarios[] = {
     {"timed", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, timed_acquire},
     {"timed, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, timed_acquire},
     {"repair", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, repair},
+    {"repair given up", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, give_up_repair},
     {"repair what is good", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, repair_what_is_good},
     {"close", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, close_segment},
     {"close as the last", PSHM_LAST_OUT, ALONE, NONE, false, attach, close_segment},

@@ -23,6 +23,7 @@ typedef struct step {
 /* What the processes of a cell tell each other. The victim's part is final once it has stopped. */
 typedef struct page {
     int stop_at; /* the number of the step before which the victim stops */
+    int rest_at; /* of an earlier one, before which it lets the second process begin; or -1 */
     int count;   /* steps of the victim, the one it stopped before included */
     step steps[STEPS_MAX];
     enum { OUTSIDE, CHANGING, INSIDE } phase; /* of the victim's section, as its caller knows */
@@ -70,7 +71,7 @@ typedef struct scenario {
 static page *shared;
 static const scenario *current;
 static operation second_does;
-static bool waiting; /* the second process operates before the victim dies */
+static enum { AFTER, AT_WORK, WAITING } way; /* when the second process comes: see the test */
 static enum { CELL, VICTIM, SECOND, CORPSE } role;
 static int to_cell[2], to_second[2], to_victim[2];
 static pshm_segment *segment; /* as this process has it open */
@@ -146,6 +147,10 @@ static void victim_at(const pshm__kill_point *point, uint64_t at) {
         tell(to_cell[1], 'v');
         for (;;)
             pause();
+    }
+    if (shared->count - 1 == shared->rest_at) {
+        tell(to_cell[1], 's');
+        hear(to_victim[0]);
     }
     if (is(point, "acquire", "lock"))
         tell(to_cell[1], 'b');
@@ -399,7 +404,7 @@ static void be_victim(void) {
 
 static bool attaches_before(void) {
     return second_does >= CLOSE && current->state >= ALONE &&
-           (waiting || second_does == CLOSE || second_does == RELEASE);
+           (way != AFTER || second_does == CLOSE || second_does == RELEASE);
 }
 
 static pshm_lock *other_lock(void) {

@@ -5,12 +5,15 @@
  * looked at. The steps are the kill points of the library (store.h), which come out of the code:
  * one that no scenario passes is a failure.
  *
- * Each cell is a process of its own, with the victim and the second process as its children:
+ * The second process comes after the death; or is at work before it, when the victim has stopped;
+ * or waits for the victim since an earlier step. Each cell is a process of its own, with the victim
+ * and the second process as its children:
  *
- *   cell: set up, second: prepare, victim: prepare, run, stop at the step
- *   waiting:  second: operate until done or asleep, kill the victim, await the second
- *   after:    kill the victim, second: operate
- *   cell: compare the outcome with what LAYOUT.md says, look at everything, clear away
+ *   cell:    set up; second: prepare; victim: prepare, run, stop before the step
+ *   AFTER:   kill the victim; second: operate
+ *   AT_WORK: second: operate until done or asleep; kill the victim; await the second
+ *   WAITING: as AT_WORK, but that the second begins at the step that first makes it wait
+ *   cell:    compare the outcome with what LAYOUT.md says, look at everything, clear away
  */
 #include "check.h"
 
@@ -22,7 +25,9 @@ enum {
     CELL_SECONDS = 20,   /* a cell that takes longer hangs */
     TOTAL_SECONDS = 590, /* below CTest's limit, so that what is left is cleared away */
     FAILED_MAX = 20,     /* then it gives up */
-    SHARE = CHECK_TSAN || CHECK_ASAN ? 4 : 1 /* sanitizers: one operation of so many, in turn */
+    SHARE = CHECK_TSAN   ? 12
+            : CHECK_ASAN ? 4
+                         : 1 /* one operation of so many, in turn */
 };
 
 /* ---- the cell ---- */
@@ -58,6 +63,7 @@ static bool is_usable(state file, bool in_use) {
 }
 
 static int heard[256];
+static int outcomes[2]; /* of the cells before this: AFTER and AT_WORK */
 static pid_t victim, second;
 
 /* Until one of these has been heard. */
@@ -90,6 +96,19 @@ static void set_up(void) {
     shared->abandoned = current->corpse == HOLDING;
 }
 
+/* The second process operates, until it is done or waits. */
+static void start_second(void) {
+    tell(to_second[1], 'g');
+    await("dw");
+}
+
+static bool is_done_before_it_sleeps(void) {
+    const struct timespec nap = {.tv_nsec = 20000};
+    while (!hears('d') && !is_asleep(second))
+        nanosleep(&nap, NULL);
+    return hears('d');
+}
+
 /* The victim runs, and stops at its step. Where it waits for a lock, we give it that. */
 static void run_victim(void) {
     victim = spawn(be_victim);
@@ -107,6 +126,12 @@ static void run_victim(void) {
         await("bv");
         AWAIT(is_asleep(victim));
         CHECK_OK(pshm_lock_release(lock_of(segment)));
+    }
+    if (way == WAITING) {
+        await("s");
+        start_second();
+        CHECK(!is_done_before_it_sleeps());
+        tell(to_victim[1], 'g');
     }
     await("v");
     if (shared->phase != CHANGING)
@@ -156,26 +181,25 @@ static void run_second(void) {
     state file = look();
     const bool observed = segment != NULL;
     bool owned = false, done = false;
-    if (observed) {
+    if (observed && way != WAITING) {
         owned = pshm__os_mutex_is_mine(lock_of(segment)->shared->mutex, (uint32_t)victim);
         expect_participants(segment, 1, attaches_before(), true);
     }
-    if (waiting) {
-        tell(to_second[1], 'g');
-        await("dw");
-        const struct timespec nap = {.tv_nsec = 20000};
-        while (!(done = hears('d')) && !is_asleep(second))
-            nanosleep(&nap, NULL);
-        done = done || hears('d');
+    if (way == AT_WORK)
+        start_second();
+    if (way != AFTER) {
+        done = is_done_before_it_sleeps();
         shared->waited = !done;
     }
     kill_child(victim);
-    if (!waiting)
+    if (way == AFTER)
         tell(to_second[1], 'g');
     await("d");
 
     int code;
-    if (done) {
+    if (way == WAITING) { /* as if it had come just before the death, or just after */
+        code = shared->code == outcomes[AFTER] ? outcomes[AFTER] : outcomes[AT_WORK];
+    } else if (done) {
         code = expected(file, is_usable(file, file.in_use), shared->abandoned, owned);
         /* It has not passed by what it had to wait for. */
         CHECK(!owned || (second_does != ACQUIRE && second_does != TIMED && second_does != REPAIR));
@@ -305,7 +329,7 @@ static void look_at_all(void) {
     expect_participants(again, same ? 2 : 1,
                         shared->attached && memcmp(id, shared->attached_to, 16) == 0, false);
     expect_good(lock_of(again));
-    if (second_does == OBJECT && !waiting) {
+    if (second_does == OBJECT && way == AFTER) {
         /* What the victim made withstands another death. */
         make_corpse(be_later_corpse);
         expect_abandoned(lock_of(again));
@@ -359,12 +383,11 @@ static void end_cell(int signal) {
     kill(-cell_pid, SIGKILL);
 }
 
-static bool run_cell_apart(const scenario *of, int stop_at, operation does, bool waits) {
+static bool run_cell_apart(const scenario *of, int stop_at, int rest_at) {
     memset(shared, 0, sizeof(*shared));
     shared->stop_at = stop_at;
+    shared->rest_at = rest_at;
     current = of;
-    second_does = does;
-    waiting = waits;
     fflush(NULL);
     cell_pid = fork();
     CHECK(cell_pid >= 0);
@@ -408,39 +431,60 @@ static void name_step(const step *of, char *out, size_t bytes) {
     snprintf(out, bytes, "%s:%s%s", of->point->function, of->point->step, at);
 }
 
-/* All operations against a victim that dies before this step. */
-static void run_step(const scenario *of, int number, const step *dies_before) {
+/* One operation against a victim that dies before this step: the cells, and what came of them.
+ * From the step that first makes it wait to the one that lets it go, it may have waited before. */
+static void run_operation(const scenario *of, int number, const step *dies_before, const char *name,
+                          int *first_wait, char *text, size_t bytes) {
+    static const char *const ways[] = {"comes after", "is at work", "waits already"};
+    const int ends = *first_wait >= 0 ? WAITING : AT_WORK;
+    int length = 0;
+    bool waits = false;
+    for (way = AFTER; (int)way <= ends; way++) {
+        const bool good = run_cell_apart(of, number, way == WAITING ? *first_wait : -1);
+        const bool other =
+            good && shared->steps[shared->count - 1].point != dies_before->point; /* its way */
+        const char *shown = !good            ? "FAILED"
+                            : other          ? "-"
+                            : way == WAITING ? "+"
+                                             : outcome(shared->code);
+        length +=
+            snprintf(text + length, bytes - (size_t)length, "%s%s%s", way == AT_WORK ? "/" : "",
+                     shown, way == AT_WORK && shared->waited ? "~" : "");
+        failed += !good;
+        passed += good && !other;
+        if (!good)
+            fprintf(stderr, "FAILED: %s, killed before %s, %s %s\n", of->name, name,
+                    operation_names[second_does], ways[way]);
+        if (!good || other)
+            return;
+        if (way != WAITING)
+            outcomes[way] = shared->code;
+        if (way == AT_WORK)
+            waits = shared->waited;
+    }
+    *first_wait = !waits ? -1 : *first_wait < 0 ? number : *first_wait;
+}
+
+/* All operations. */
+static void run_step(const scenario *of, int number, const step *dies_before, int *first_waits) {
     char name[96], row[512];
     name_step(dies_before, name, sizeof(name));
     if (only_point != NULL && strstr(name, only_point) == NULL)
         return;
     int length = snprintf(row, sizeof(row), "%2d %-44.44s", number, name);
-    for (operation does = 0; does < OPERATIONS; does++) {
+    for (second_does = 0; second_does < OPERATIONS; second_does++) {
         char text[40] = "";
-        if (only_operation != NULL && strcmp(operation_names[does], only_operation) != 0)
+        if (only_operation != NULL && strcmp(operation_names[second_does], only_operation) != 0)
             continue;
-        for (int way = 0; way < 2 && ((int)does + number) % SHARE == 0; way++) {
-            const bool good = run_cell_apart(of, number, does, way == 1);
-            const step *last = &shared->steps[shared->count - 1];
-            const bool other = shared->count == 0 || last->point != dies_before->point;
-            if (!good)
-                fprintf(stderr, "FAILED: %s, killed before %s, %s %s\n", of->name, name,
-                        operation_names[does], way == 1 ? "at work already" : "comes after");
-            failed += !good;
-            passed += good && !other;
-            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s",
-                     way == 1 ? "/" : "",
-                     !good   ? "FAILED"
-                     : other ? "-"
-                             : outcome(shared->code),
-                     shared->waited ? "~" : "");
-            if (now_ns() > give_up_at || failed > FAILED_MAX) {
-                printf("given up: %s\n%d passed, %d failed\n",
-                       failed > FAILED_MAX ? "too many failures" : "too slow", passed, failed + 1);
-                exit(1);
-            }
+        if (((int)second_does + number) % SHARE == 0)
+            run_operation(of, number, dies_before, name, &first_waits[second_does], text,
+                          sizeof(text));
+        length += snprintf(row + length, sizeof(row) - (size_t)length, " %-15s", text);
+        if (now_ns() > give_up_at || failed > FAILED_MAX) {
+            printf("given up: %s\n%d passed, %d failed\n",
+                   failed > FAILED_MAX ? "too many failures" : "too slow", passed, failed + 1);
+            exit(1);
         }
-        length += snprintf(row + length, sizeof(row) - (size_t)length, " %-14s", text);
     }
     printf("%s\n", row);
 }
@@ -456,9 +500,14 @@ static void run_scenario(const scenario *of, bool *seen) {
     static step steps[STEPS_MAX];
     const size_t points = (size_t)(__stop_pshm_kill_points - __start_pshm_kill_points);
     bool seen_before[256];
+    int first_waits[OPERATIONS];
+    for (int i = 0; i < OPERATIONS; i++)
+        first_waits[i] = -1;
     CHECK(points < 256);
     memcpy(seen_before, seen, points * sizeof(*seen));
-    if (!run_cell_apart(of, -1, REAP, false)) {
+    second_does = REAP;
+    way = AFTER;
+    if (!run_cell_apart(of, -1, -1)) {
         fprintf(stderr, "FAILED: %s\n", of->name);
         failed++;
     }
@@ -469,12 +518,12 @@ static void run_scenario(const scenario *of, bool *seen) {
     printf("\n%-47s", of->name);
     for (operation does = 0; does < OPERATIONS; does++) {
         if (only_operation == NULL || strcmp(operation_names[does], only_operation) == 0)
-            printf(" %-14s", operation_names[does]);
+            printf(" %-15s", operation_names[does]);
     }
     printf("\n");
     for (int i = 0; i < count; i++) {
         if (!is_repeated(steps, i, seen_before))
-            run_step(of, i, &steps[i]);
+            run_step(of, i, &steps[i], first_waits);
     }
 }
 

@@ -27,7 +27,7 @@ enum {
     FAILED_MAX = 20,     /* then it gives up */
     SHARE = CHECK_TSAN   ? 12
             : CHECK_ASAN ? 4
-                         : 1 /* one operation of so many, in turn */
+                         : 1 /* of so many operations one, in turn */
 };
 
 /* ---- the cell ---- */
@@ -469,14 +469,17 @@ static void run_operation(const scenario *of, int number, const step *dies_befor
 static void run_step(const scenario *of, int number, const step *dies_before, int *first_waits) {
     char name[96], row[512];
     name_step(dies_before, name, sizeof(name));
-    if (only_point != NULL && strstr(name, only_point) == NULL)
+    if (only_point != NULL && strstr(name, only_point) == NULL) {
+        for (int i = 0; i < OPERATIONS; i++)
+            first_waits[i] = -1;
         return;
+    }
     int length = snprintf(row, sizeof(row), "%2d %-44.44s", number, name);
     for (second_does = 0; second_does < OPERATIONS; second_does++) {
         char text[40] = "";
         if (only_operation != NULL && strcmp(operation_names[second_does], only_operation) != 0)
             continue;
-        if (((int)second_does + number) % SHARE == 0)
+        if (((int)second_does + (int)(of - scenarios)) % SHARE == 0)
             run_operation(of, number, dies_before, name, &first_waits[second_does], text,
                           sizeof(text));
         length += snprintf(row + length, sizeof(row) - (size_t)length, " %-15s", text);

@@ -551,13 +551,19 @@ static void check_points(const bool *seen) {
 
 int main(int argc, char **argv) {
     bool seen[256] = {false};
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--scenario") == 0)
-            only_scenario = argv[i + 1];
-        else if (strcmp(argv[i], "--point") == 0)
-            only_point = argv[i + 1];
-        else if (strcmp(argv[i], "--operation") == 0)
-            only_operation = argv[i + 1];
+    for (int i = 1; i < argc; i += 2) {
+        const char **only = strcmp(argv[i], "--scenario") == 0    ? &only_scenario
+                            : strcmp(argv[i], "--point") == 0     ? &only_point
+                            : strcmp(argv[i], "--operation") == 0 ? &only_operation
+                                                                  : NULL;
+        if (only == NULL || i + 1 == argc) {
+            fprintf(stderr,
+                    "%s: take [--scenario NAME] [--point TEXT] [--operation NAME], names as in the "
+                    "table\n",
+                    argv[i]);
+            return 2;
+        }
+        *only = argv[i + 1];
     }
     check_begin(TOTAL_SECONDS);
     atexit(finish_at_exit); /* runs after the library's own, which is registered later */
@@ -574,5 +580,7 @@ int main(int argc, char **argv) {
         check_points(seen);
     failed += check_files(false);
     printf("\n%d passed, %d failed\n", passed, failed);
-    return failed == 0 ? 0 : 1;
+    if (passed + failed == 0)
+        fprintf(stderr, "no such scenario, point or operation: take names of the whole table\n");
+    return failed == 0 && passed > 0 ? 0 : 1;
 }

@@ -33,20 +33,20 @@ int64_t pshm_object_bytes(int kind, int type, int64_t length) {
     return (bytes + PSHM_ALIGN - 1) / PSHM_ALIGN * PSHM_ALIGN;
 }
 
-int pshm__directory_init(pshm__directory *directory) {
-    return pshm__os_mutex_init(directory->mutex);
+int pshm__directory_init(const pshm__directory *directory) {
+    return PSHM__MUTEX(init, directory->mutex);
 }
 
-static pshm__directory *directory_of(const pshm_segment *segment) {
-    return (pshm__directory *)(void *)(segment->base + PSHM_DIRECTORY_OFFSET);
+static const pshm__directory *directory_of(const pshm_segment *segment) {
+    return (const pshm__directory *)(const void *)(segment->base + PSHM_DIRECTORY_OFFSET);
 }
 
-static _Atomic uint64_t *heap_used(const pshm_segment *segment) {
-    return (_Atomic uint64_t *)&directory_of(segment)->heap_used;
+static uint64_t heap_used(const pshm_segment *segment, memory_order order) {
+    return atomic_load_explicit((const _Atomic uint64_t *)&directory_of(segment)->heap_used, order);
 }
 
-static pshm__object *object_at(const pshm_segment *segment, uint64_t offset) {
-    return (pshm__object *)(void *)(segment->base + segment->heap_offset + offset);
+static const pshm__object *object_at(const pshm_segment *segment, uint64_t offset) {
+    return (const pshm__object *)(const void *)(segment->base + segment->heap_offset + offset);
 }
 
 /* A peer may rewrite an object's head while it is being read: each field is read once. */
@@ -54,13 +54,13 @@ static uint64_t read_once_64(const uint64_t *field) { return *(const volatile ui
 static uint32_t read_once_32(const uint32_t *field) { return *(const volatile uint32_t *)field; }
 
 int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *out) {
-    uint64_t used = atomic_load_explicit(heap_used(segment), memory_order_acquire);
+    uint64_t used = heap_used(segment, memory_order_acquire);
     uint64_t offset = *cursor;
     if (offset == used)
         return 0;
     if (used <= segment->heap_bytes && used % PSHM_ALIGN == 0 && offset % PSHM_ALIGN == 0 &&
         offset < used && used - offset >= sizeof(pshm__object)) {
-        pshm__object *object = object_at(segment, offset);
+        const pshm__object *object = object_at(segment, offset);
         pshm__entry entry = {.offset = offset,
                              .bytes = read_once_64(&object->bytes),
                              .length = read_once_64(&object->length),
@@ -99,25 +99,26 @@ static int find(pshm_segment *segment, const char *name, pshm__entry *out) {
 /* Make the object that `wanted` describes, where the walk has ended; the directory's mutex is held.
  * Not where heap_used says by now, as that has not been checked. */
 static int add(pshm_segment *segment, const char *name, uint64_t used, pshm__entry *wanted) {
+    const pshm__directory *directory = directory_of(segment);
     if (wanted->bytes > segment->heap_bytes - used) {
         return pshm__fail(PSHM_ENOSPACE,
                           "the segment is full: need=%" PRIu64 " bytes, free=%" PRIu64
                           " bytes; create it larger",
                           wanted->bytes, segment->heap_bytes - used);
     }
-    pshm__object *object = object_at(segment, used);
-    memset(object, 0, sizeof(*object)); /* one that was killed here may have begun */
-    object->kind = wanted->kind;
-    object->type = wanted->type;
-    object->length = wanted->length;
-    object->bytes = wanted->bytes;
-    strncpy(object->name, name, PSHM_NAME_MAX);
-    int code = pshm__os_mutex_init(object->lock.mutex);
+    const pshm__object *object = object_at(segment, used);
+    pshm__object fresh = {.kind = wanted->kind,
+                          .type = wanted->type,
+                          .length = wanted->length,
+                          .bytes = wanted->bytes};
+    strncpy(fresh.name, name, PSHM_NAME_MAX);
+    PSHM__PUBLISH(object, &fresh); /* all of it: one that was killed here may have begun */
+    int code = PSHM__MUTEX(init, object->lock.mutex);
     if (code != 0)
         return code;
     wanted->offset = used;
     wanted->object = object;
-    atomic_store_explicit(heap_used(segment), used + wanted->bytes, memory_order_release);
+    PSHM__STORE(directory->heap_used, used + wanted->bytes, memory_order_release);
     return 0;
 }
 
@@ -125,9 +126,10 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
     pshm__entry entry;
     int code = find(segment, name, &entry);
     if (code == 0) {
-        code = pshm__os_mutex_lock(directory_of(segment)->mutex, -1);
+        const uint8_t *mutex = directory_of(segment)->mutex;
+        code = PSHM__MUTEX_LOCK(mutex, -1);
         if (code == PSHM_EOWNERDIED) {
-            pshm__os_mutex_make_consistent(directory_of(segment)->mutex);
+            PSHM__MUTEX(make_consistent, mutex);
             code = 0;
         }
         if (code != 0)
@@ -135,7 +137,7 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
         code = find(segment, name, &entry);
         if (code == 0)
             code = add(segment, name, entry.offset, wanted);
-        pshm__os_mutex_unlock(directory_of(segment)->mutex);
+        PSHM__MUTEX(unlock, mutex);
     }
     if (code != 1)
         return code;
@@ -164,7 +166,7 @@ static int handle_of(pshm_segment *segment, const pshm__entry *entry, pshm__hand
         handle->offset = entry->offset;
         handle->value.cell.lock.segment = segment;
         handle->value.cell.lock.shared = &entry->object->lock;
-        handle->value.cell.data = entry->object + 1;
+        handle->value.cell.data = PSHM__PAYLOAD(entry->object);
         handle->value.cell.length = (int64_t)entry->length;
         handle->next = segment->handles;
         segment->handles = handle;
@@ -261,6 +263,6 @@ int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *p
 }
 
 int64_t pshm_segment_free_bytes(const pshm_segment *segment) {
-    uint64_t used = atomic_load_explicit(heap_used(segment), memory_order_relaxed);
+    uint64_t used = heap_used(segment, memory_order_relaxed);
     return used > segment->heap_bytes ? 0 : (int64_t)(segment->heap_bytes - used);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "port.h"
+#include "store.h"
 
 /* A segment's state in this process. CLOSING may still turn back to OPEN. */
 enum { PSHM__OPEN, PSHM__CLOSING, PSHM__CLOSED };
@@ -15,7 +16,7 @@ enum { PSHM__OPEN, PSHM__CLOSING, PSHM__CLOSED };
 /* The handles of one object. All of an object's are one allocation, which its segment owns. */
 struct pshm_lock {
     pshm_segment *segment;
-    pshm__lock *shared;
+    const pshm__lock *shared;
 };
 
 struct pshm_array {
@@ -48,11 +49,12 @@ typedef struct pshm__watch {
 } pshm__watch;
 
 /* A segment as this process has it open. What bounds an access is copied out of the mapping once,
- * when it has been checked, as a peer may write anything there at any time. */
+ * when it has been checked, as a peer may write anything there at any time. Pointers into it are to
+ * const; store.h has what changes it. */
 struct pshm_segment {
     char name[PSHM_NAME_BYTES];
     uint8_t id[16];
-    uint8_t *base;
+    const uint8_t *base;
     uint64_t total_bytes;
     uint64_t heap_offset;
     uint64_t heap_bytes;
@@ -150,12 +152,12 @@ typedef struct pshm__entry {
     uint64_t length;
     uint32_t kind;
     uint32_t type;
-    pshm__object *object;
+    const pshm__object *object;
 } pshm__entry;
 
 /* The entry after *cursor: 1, 0 at the end, or PSHM_ELAYOUT. */
 int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *out);
-int pshm__directory_init(pshm__directory *directory);
+int pshm__directory_init(const pshm__directory *directory);
 
 /* ---- lock.c ---- */
 
@@ -163,7 +165,7 @@ int pshm__directory_init(pshm__directory *directory);
 bool pshm__lock_names_holder(const pshm__lock *lock, uint32_t pid, uint64_t start_time);
 
 /* True if a thread of this process that lives holds the lock. */
-bool pshm__lock_is_held_here(pshm__lock *lock);
+bool pshm__lock_is_held_here(const pshm__lock *lock);
 
 /* ---- thread.c ---- */
 

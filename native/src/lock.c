@@ -23,22 +23,11 @@ enum { NEEDS_GOOD, NEEDS_ABANDONED };
 enum { HELD_MAX = 2000 };
 
 /* A holder is written by the lock's owner and read by anyone at any time, so word by word and
- * atomically; its first word, the thread, is what makes the rest valid. */
+ * atomically; its first word, the thread, is what makes the rest valid (PSHM__PUBLISH). */
 enum { HOLDER_WORDS = sizeof(pshm__holder) / sizeof(uint64_t) };
-
-static void store_word(void *to, uint64_t value, memory_order order) {
-    atomic_store_explicit((_Atomic uint64_t *)to, value, order);
-}
 
 static uint64_t load_word(const void *from, memory_order order) {
     return atomic_load_explicit((const _Atomic uint64_t *)from, order);
-}
-
-static void store_holder(pshm__holder *shared, const pshm__holder *holder) {
-    const uint64_t *words = (const uint64_t *)(const void *)holder;
-    for (int i = 1; i < HOLDER_WORDS; i++)
-        store_word((uint64_t *)(void *)shared + i, words[i], memory_order_relaxed);
-    store_word(shared, words[0], memory_order_release);
 }
 
 static void load_holder(const pshm__holder *shared, pshm__holder *out) {
@@ -53,32 +42,33 @@ static bool holds(const pshm__holder *self, const pshm__lock *shared) {
     return self != NULL && pshm__os_mutex_is_mine(shared->mutex, (uint32_t)self->thread);
 }
 
-static _Atomic uint32_t *abandoned(const pshm__lock *shared) {
-    return (_Atomic uint32_t *)&shared->abandoned;
+static bool is_abandoned(const pshm__lock *shared) {
+    return atomic_load_explicit((const _Atomic uint32_t *)&shared->abandoned,
+                                memory_order_relaxed) != 0;
 }
 
 /* A signal may end the process at any instruction: what the caller stores comes after this. */
-static void set_holder(pshm__lock *shared, pshm__holder *self) {
+static void set_holder(const pshm__lock *shared, pshm__holder *self) {
     self->since_ns = pshm__os_wall_clock_coarse_ns();
-    shared->depth = 1;
-    store_holder(&shared->holder, self);
+    PSHM__STORE(shared->depth, 1, memory_order_relaxed);
+    PSHM__PUBLISH(&shared->holder, self);
     atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* And what it has stored, before this. */
-static void clear_holder(pshm__lock *shared) {
+static void clear_holder(const pshm__lock *shared) {
     atomic_signal_fence(memory_order_seq_cst);
-    store_word(&shared->holder.thread, 0, memory_order_release);
+    PSHM__STORE(shared->holder.thread, 0, memory_order_release);
 }
 
-static void record_death(pshm__lock *shared) {
+static void record_death(const pshm__lock *shared) {
     pshm__holder dead;
     load_holder(&shared->holder, &dead);
     if (dead.thread == 0)
         return;
-    store_holder(&shared->dead, &dead);
-    atomic_store_explicit(abandoned(shared), 1, memory_order_relaxed);
-    store_word(&shared->deaths, shared->deaths + 1, memory_order_relaxed);
+    PSHM__PUBLISH(&shared->dead, &dead);
+    PSHM__STORE(shared->abandoned, 1, memory_order_relaxed);
+    PSHM__STORE(shared->deaths, shared->deaths + 1, memory_order_relaxed);
     clear_holder(shared);
 }
 
@@ -88,20 +78,20 @@ bool pshm__lock_names_holder(const pshm__lock *lock, uint32_t pid, uint64_t star
     return holder.thread >> 32 == pid && holder.start_time == start_time;
 }
 
-bool pshm__lock_is_held_here(pshm__lock *lock) {
+bool pshm__lock_is_held_here(const pshm__lock *lock) {
     if (!pshm__lock_names_holder(lock, pshm__os_pid(), pshm__process_start_time()))
         return false;
     if (pshm__os_mutex_is_mine(lock->mutex, pshm__os_tid()))
         return true;
     /* By a thread that has died, perhaps, or by nobody: a peer can have written that. */
-    int code = pshm__os_mutex_try(lock->mutex);
+    int code = PSHM__MUTEX(try, lock->mutex);
     if (code == PSHM_EOWNERDIED) {
         record_death(lock);
-        pshm__os_mutex_make_consistent(lock->mutex);
+        PSHM__MUTEX(make_consistent, lock->mutex);
     }
     if (code != 0 && code != PSHM_EOWNERDIED)
         return true;
-    pshm__os_mutex_unlock(lock->mutex);
+    PSHM__MUTEX(unlock, lock->mutex);
     return false;
 }
 
@@ -120,44 +110,41 @@ static int owner_died(const pshm__lock *shared) {
 /* The mutex has been taken, with `code` 0 or PSHM_EOWNERDIED: becomes the caller's, or goes back.
  */
 static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs) {
-    pshm__lock *shared = lock->shared;
+    const pshm__lock *shared = lock->shared;
     bool again = false;
     if (code == PSHM_EOWNERDIED) {
         record_death(shared);
-        pshm__os_mutex_make_consistent(shared->mutex);
+        PSHM__MUTEX(make_consistent, shared->mutex);
     } else {
         again = load_word(&shared->holder.thread, memory_order_relaxed) == self->thread;
     }
-    bool good = atomic_load_explicit(abandoned(shared), memory_order_relaxed) == 0;
+    bool good = !is_abandoned(shared);
     if (needs == NEEDS_GOOD ? !good && !again : good) {
         code = good ? PSHM_EGOOD : owner_died(shared);
-        pshm__os_mutex_unlock(shared->mutex);
-        return code;
-    }
-    if (again) {
-        shared->depth++;
+    } else if (again) {
+        PSHM__STORE(shared->depth, shared->depth + 1, memory_order_relaxed);
         return 0;
-    }
-    if (pshm__locks_held >= HELD_MAX) {
-        pshm__os_mutex_unlock(shared->mutex);
-        return pshm__fail(PSHM_EDEPTH,
+    } else if (pshm__locks_held >= HELD_MAX) {
+        code = pshm__fail(PSHM_EDEPTH,
                           "lock: the thread holds %d others, and the system tells of its death for "
                           "no more; release some",
                           HELD_MAX);
+    } else {
+        set_holder(shared, self);
+        pshm__os_light_barrier(); /* pairs with the heavy one of pshm_segment_close */
+        if (atomic_load_explicit(&lock->segment->state, memory_order_relaxed) == PSHM__OPEN) {
+            pshm__locks_held++;
+            return 0;
+        }
+        clear_holder(shared);
+        code = closed(lock);
     }
-    set_holder(shared, self);
-    pshm__os_light_barrier(); /* pairs with the heavy one of pshm_segment_close */
-    if (atomic_load_explicit(&lock->segment->state, memory_order_relaxed) == PSHM__OPEN) {
-        pshm__locks_held++;
-        return 0;
-    }
-    clear_holder(shared);
-    pshm__os_mutex_unlock(shared->mutex);
-    return closed(lock);
+    PSHM__MUTEX(unlock, shared->mutex);
+    return code;
 }
 
 static int acquire_at_once(pshm_lock *lock, pshm__holder *self, int needs) {
-    int code = pshm__os_mutex_try(lock->shared->mutex);
+    int code = PSHM__MUTEX(try, lock->shared->mutex);
     return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs) : code;
 }
 
@@ -187,10 +174,9 @@ static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs) {
 
     pshm_segment_pin(segment); /* the mapping stays beyond a close that comes while we wait */
     if (code == PSHM_EBUSY)
-        atomic_fetch_add_explicit((_Atomic uint64_t *)&lock->shared->contentions, 1,
-                                  memory_order_relaxed);
+        PSHM__ADD(lock->shared->contentions, 1);
     while (code == PSHM_EBUSY || (code == PSHM_ECLOSED && is_open_after_all(segment))) {
-        code = pshm__os_mutex_lock(lock->shared->mutex, timeout_ns);
+        code = PSHM__MUTEX_LOCK(lock->shared->mutex, timeout_ns);
         if (code == 0 || code == PSHM_EOWNERDIED)
             code = enter(lock, self, code, needs);
     }
@@ -222,15 +208,17 @@ static int not_owner(const pshm_lock *lock, const char *operation) {
 }
 
 int pshm_lock_release(pshm_lock *lock) {
-    pshm__lock *shared = lock->shared;
+    const pshm__lock *shared = lock->shared;
     const pshm__holder *self = pshm__thread_self();
     if (!holds(self, shared))
         return not_owner(lock, "release");
-    if (--shared->depth == 0) {
+    const uint32_t depth = shared->depth - 1;
+    PSHM__STORE(shared->depth, depth, memory_order_relaxed);
+    if (depth == 0) {
         clear_holder(shared);
         pshm__locks_held--;
     }
-    return pshm__os_mutex_unlock(shared->mutex);
+    return PSHM__MUTEX(unlock, shared->mutex);
 }
 
 int pshm_lock_mark_good(pshm_lock *lock) {
@@ -238,7 +226,7 @@ int pshm_lock_mark_good(pshm_lock *lock) {
     if (!holds(self, lock->shared))
         return not_owner(lock, "mark_good");
     atomic_signal_fence(memory_order_seq_cst); /* after all that the repair has stored */
-    atomic_store_explicit(abandoned(lock->shared), 0, memory_order_release);
+    PSHM__STORE(lock->shared->abandoned, 0, memory_order_release);
     return 0;
 }
 
@@ -269,6 +257,6 @@ int pshm_lock_inspect(pshm_lock *lock, pshm_lock_info *out) {
     show(&shared->dead, &out->dead);
     out->deaths = load_word(&shared->deaths, memory_order_relaxed);
     out->contentions = load_word(&shared->contentions, memory_order_relaxed);
-    out->abandoned = (int32_t)atomic_load_explicit(abandoned(shared), memory_order_relaxed);
+    out->abandoned = is_abandoned(shared);
     return 0;
 }

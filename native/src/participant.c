@@ -17,8 +17,9 @@ static uint64_t written_offset(const pshm_segment *segment, uint32_t slot) {
     return pshm__participant_offset(segment, slot) + 1;
 }
 
-static pshm__participant *slot_at(const pshm_segment *segment, uint32_t slot) {
-    return (pshm__participant *)(void *)(segment->base + pshm__participant_offset(segment, slot));
+static const pshm__participant *slot_at(const pshm_segment *segment, uint32_t slot) {
+    return (const pshm__participant *)(const void *)(segment->base +
+                                                     pshm__participant_offset(segment, slot));
 }
 
 int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_t *out_slot) {
@@ -37,12 +38,12 @@ int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_
 }
 
 int pshm__participant_sign(const pshm_segment *segment) {
-    pshm__participant *mine = slot_at(segment, segment->slot);
-    memset(mine, 0, sizeof(*mine)); /* what one that was killed has left */
-    mine->start_time = pshm__process_start_time();
-    mine->since_ns = pshm__os_wall_clock_ns();
-    pshm__os_command(mine->command, sizeof(mine->command));
-    atomic_store_explicit((_Atomic uint32_t *)&mine->pid, pshm__os_pid(), memory_order_release);
+    pshm__participant mine = {.pid = pshm__os_pid(),
+                              .start_time = pshm__process_start_time(),
+                              .since_ns = pshm__os_wall_clock_ns()};
+    pshm__os_command(mine.command, sizeof(mine.command));
+    const pshm__participant *shared = slot_at(segment, segment->slot);
+    PSHM__PUBLISH(shared, &mine);
     return pshm__os_file_lock(segment->file, written_offset(segment, segment->slot));
 }
 
@@ -57,7 +58,8 @@ int pshm__participant_join(pshm_segment *segment) {
 }
 
 void pshm__participant_leave(pshm_segment *segment) {
-    memset(slot_at(segment, segment->slot), 0, sizeof(pshm__participant));
+    const pshm__participant *shared = slot_at(segment, segment->slot);
+    PSHM__STORE(shared->pid, 0, memory_order_relaxed);
     pshm__os_file_unlock(segment->file, written_offset(segment, segment->slot));
     pshm__os_file_unlock(segment->file, pshm__participant_offset(segment, segment->slot));
 }

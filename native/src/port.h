@@ -65,7 +65,7 @@ bool pshm__os_file_is_locked(pshm__file file, uint64_t offset, uint64_t bytes);
 
 /* Map the file, which has this name, through an opening of its own: a mapping keeps its opening
  * alive, and with it the locks, and a forked child has the mapping as long as it likes. */
-int pshm__os_map(pshm__file file, const char *name, uint64_t bytes, void **out);
+int pshm__os_map(pshm__file file, const char *name, uint64_t bytes, const void **out);
 void pshm__os_unmap(void *base, uint64_t bytes);
 
 /* Every thread of this process has a full memory barrier between the start and the end of this

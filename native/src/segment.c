@@ -125,7 +125,7 @@ static void destroy(pshm_segment *segment) {
         free(handle);
     }
     if (segment->base != NULL)
-        pshm__os_unmap(segment->base, segment->total_bytes);
+        PSHM__UNMAP(segment->base, segment->total_bytes);
     pshm__guard_destroy(&segment->guard);
     free(segment);
 }
@@ -148,7 +148,7 @@ static int attach(const char *name, pshm__file file, const pshm__header *header,
     atomic_init(&segment->state, PSHM__OPEN);
     atomic_init(&segment->pins, 1);
     pshm__guard_init(&segment->guard);
-    void *base = NULL;
+    const void *base = NULL;
     int code = pshm__os_map(file, name, header->total_bytes, &base);
     segment->base = base;
     if (code == 0)
@@ -221,15 +221,16 @@ static int initialise(const char *name, pshm__file file, uint64_t total_bytes,
         code = attach(name, file, &header, out);
     if (code != 0)
         return code;
-    code = pshm__directory_init((pshm__directory *)(void *)((*out)->base + PSHM_DIRECTORY_OFFSET));
+    code = pshm__directory_init(
+        (const pshm__directory *)(const void *)((*out)->base + PSHM_DIRECTORY_OFFSET));
     if (code != 0) {
         destroy(*out);
         return code;
     }
     /* Publish last: whoever sees the ready word sees all of it. */
-    pshm__header *shared = (pshm__header *)(void *)(*out)->base;
-    memcpy(shared, &header, sizeof(header));
-    atomic_store_explicit((_Atomic uint32_t *)&shared->ready, PSHM_READY, memory_order_release);
+    const pshm__header *shared = (const pshm__header *)(const void *)(*out)->base;
+    PSHM__PUBLISH(shared, &header);
+    PSHM__STORE(shared->ready, PSHM_READY, memory_order_release);
     return 0;
 }
 

@@ -32,12 +32,19 @@
 
 #include "polyshm.h"
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__)
+#define CHECK_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
 #define CHECK_TSAN 1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#if __has_feature(address_sanitizer)
+#define CHECK_ASAN 1
+#elif __has_feature(thread_sanitizer)
 #define CHECK_TSAN 1
 #endif
+#endif
+#ifndef CHECK_ASAN
+#define CHECK_ASAN 0
 #endif
 #ifndef CHECK_TSAN
 #define CHECK_TSAN 0

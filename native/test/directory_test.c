@@ -235,9 +235,10 @@ static void die_half_way(void *argument) {
     pshm_segment *segment;
     (void)argument;
     CHECK_OK(pshm_segment_open(name_of("half"), NULL, &segment));
-    pshm__directory *directory = (void *)(segment->base + PSHM_DIRECTORY_OFFSET);
+    uint8_t *base = (uint8_t *)segment->base;
+    pshm__directory *directory = (void *)(base + PSHM_DIRECTORY_OFFSET);
     CHECK_OK(pshm__os_mutex_lock(directory->mutex, -1));
-    memset(segment->base + segment->heap_offset + directory->heap_used, 0x5a, sizeof(pshm__object));
+    memset(base + segment->heap_offset + directory->heap_used, 0x5a, sizeof(pshm__object));
     raise(SIGKILL);
 }
 
@@ -274,7 +275,7 @@ static void shouldTellOfADamagedDirectory(void) {
     CHECK_OK(pshm_segment_create(name, 8192, NULL, &segment));
     CHECK_OK(pshm_array_open(segment, "a", PSHM_INT8, 100, &array));
     CHECK_OK(pshm_array_open(segment, "b", PSHM_INT8, 100, &array));
-    pshm__object *first = (void *)(segment->base + segment->heap_offset);
+    pshm__object *first = (pshm__object *)(segment->base + segment->heap_offset);
     const uint64_t bytes = first->bytes;
     const uint64_t wrong[] = {0, 64, 320, bytes - 64, bytes + 64, 8192, UINT64_MAX};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

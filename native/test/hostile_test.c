@@ -286,7 +286,7 @@ static void shouldCloseWhateverIsWrittenOfTheHolder(void) {
     CHECK_OK(pshm_segment_create(name, HEAP, NULL, &segment));
     CHECK_OK(pshm_lock_open(segment, "lock", &lock));
     CHECK_OK(pshm_lock_acquire(lock));
-    lock->shared->depth = 7;
+    ((pshm__lock *)lock->shared)->depth = 7;
     CHECK_CODE(pshm_segment_close(segment), PSHM_EHELD);
     CHECK_OK(pshm_lock_release(lock)); /* the holder's identity stays */
     CHECK_CODE(pshm_lock_release(lock), PSHM_ENOTOWNER);

@@ -232,7 +232,7 @@ static void create_up_to(const int *stage, const char *name) {
     const uint64_t total = PSHM_HEAP_OFFSET + 4096;
     const pshm_options options = {.permissions = 0600, .lifetime = PSHM_PERSISTENT};
     pshm__header header;
-    void *base;
+    const void *mapped;
     CHECK_OK(pshm__os_file_create(name, 0600, &file));
     if (*stage >= LOCKED)
         CHECK_OK(pshm__os_file_lock(file, 0));
@@ -241,12 +241,12 @@ static void create_up_to(const int *stage, const char *name) {
     if (*stage >= JOINED)
         CHECK_OK(pshm__os_file_lock(file, PSHM_PARTICIPANT_OFFSET));
     if (*stage >= MUTEX_MADE) {
-        CHECK_OK(pshm__os_map(file, name, total, &base));
-        CHECK_OK(pshm__os_mutex_init((char *)base + PSHM_DIRECTORY_OFFSET + 64));
+        CHECK_OK(pshm__os_map(file, name, total, &mapped));
+        CHECK_OK(pshm__os_mutex_init((char *)mapped + PSHM_DIRECTORY_OFFSET + 64));
     }
     if (*stage >= HEADER_WRITTEN) {
         CHECK_OK(pshm__header_fill(&header, total, &options));
-        memcpy(base, &header, sizeof(header)); /* but the ready word */
+        memcpy((void *)mapped, &header, sizeof(header)); /* but the ready word */
     }
 }
 

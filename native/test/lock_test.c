@@ -157,7 +157,7 @@ static void shouldTellWhenTakenTooOften(void) {
     pshm_lock *lock;
     pshm_segment *segment = make(name_of("often"), &lock);
     CHECK_OK(pshm_lock_acquire(lock));
-    pthread_mutex_t *mutex = (void *)lock->shared->mutex;
+    pthread_mutex_t *mutex = (pthread_mutex_t *)lock->shared->mutex;
     mutex->__data.__count = UINT32_MAX;
     CHECK_CODE(pshm_lock_acquire(lock), PSHM_EDEPTH);
     CHECK_CODE(pshm_lock_try_acquire(lock), PSHM_EDEPTH);

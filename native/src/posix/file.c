@@ -132,6 +132,8 @@ static int open_file(const char *path, int flags, mode_t permissions, bool for_c
     int code = make_room();
     if (code == 0) {
         int fd;
+        if ((flags & O_CREAT) != 0)
+            PSHM__KILL_POINT("shm_open", 0);
         do {
             fd = for_child ? open(path, O_RDWR | O_CLOEXEC)
                            : shm_open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, permissions);
@@ -167,9 +169,10 @@ int pshm__os_file_create(const char *name, uint32_t permissions, pshm__file *out
     int code = open_file(path.text, O_CREAT | O_EXCL, (mode_t)permissions, false, &fd);
     if (code != 0)
         return code;
+    PSHM__KILL_POINT("fchmod", 0);
     if (fchmod(fd, (mode_t)permissions) != 0) { /* whatever the umask took away */
         int error = errno;
-        shm_unlink(path.text);
+        pshm__os_file_unlink(name);
         pshm__os_file_close(fd);
         return failed("fchmod", error);
     }
@@ -228,6 +231,7 @@ int pshm__os_file_reserve(pshm__file file, uint64_t bytes) {
      * by piece, as some kernels take back all of a call that a signal interrupts. */
     for (uint64_t done = 0; error == 0 && done < bytes; done += PIECE) {
         uint64_t piece = bytes - done < PIECE ? bytes - done : PIECE;
+        PSHM__KILL_POINT("posix_fallocate", done);
         do {
             error = posix_fallocate(file, (off_t)done, (off_t)piece);
         } while (error == EINTR);
@@ -243,6 +247,7 @@ int pshm__os_file_reserve(pshm__file file, uint64_t bytes) {
 
 int pshm__os_file_unlink(const char *name) {
     shm_path path = path_of(name);
+    PSHM__KILL_POINT("shm_unlink", 0);
     return shm_unlink(path.text) == 0 ? 0 : failed("shm_unlink", errno);
 }
 
@@ -279,6 +284,7 @@ static struct flock range(short type, uint64_t offset, uint64_t bytes) {
 
 int pshm__os_file_lock(pshm__file file, uint64_t offset) {
     struct flock lock = range(F_WRLCK, offset, 1);
+    PSHM__KILL_POINT("fcntl", offset);
     if (fcntl(file, F_OFD_SETLK, &lock) == 0)
         return 0;
     int error = errno;
@@ -292,6 +298,7 @@ int pshm__os_file_lock(pshm__file file, uint64_t offset) {
 
 void pshm__os_file_unlock(pshm__file file, uint64_t offset) {
     struct flock lock = range(F_UNLCK, offset, 1);
+    PSHM__KILL_POINT("fcntl", offset);
     fcntl(file, F_OFD_SETLK, &lock);
 }
 

@@ -16,7 +16,7 @@
 
 bool pshm__os_has_heavy_barrier = false;
 
-int pshm__os_map(pshm__file file, const char *name, uint64_t bytes, void **out) {
+int pshm__os_map(pshm__file file, const char *name, uint64_t bytes, const void **out) {
     struct stat wanted, found;
     pshm__file second;
     int code = pshm__os_file_open(name, &second);

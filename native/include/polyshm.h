@@ -311,7 +311,7 @@ PSHM_API int pshm_lock_open(pshm_segment *segment, const char *name, pshm_lock *
 
 /* Take the lock, waiting as long as it takes. A thread that holds it takes it once more.
  * What its earlier holders stored before they released it is visible after success.
- * PSHM_EOWNERDIED (not held; pshm_lock_inspect tells who died), PSHM_ECLOSED, PSHM_EDEPTH (a thread
+ * PSHM_EOWNERDIED (not held; pshm_lock_told tells who died), PSHM_ECLOSED, PSHM_EDEPTH (a thread
  * may hold 2000 locks), PSHM_EUNNAMED, PSHM_EOS. */
 PSHM_API int pshm_lock_acquire(pshm_lock *lock);
 
@@ -340,6 +340,10 @@ PSHM_API int pshm_lock_depth(const pshm_lock *lock);
 
 /* Who holds it and what has happened to it. PSHM_ECLOSED. */
 PSHM_API int pshm_lock_inspect(pshm_lock *lock, pshm_lock_info *out);
+
+/* The death of which the calling thread's last PSHM_EOWNERDIED told, as `dead` and `deaths` of
+ * *out; the rest is zero. pshm_lock_inspect may show a later one by then, or parts of two. */
+PSHM_API void pshm_lock_told(pshm_lock_info *out);
 
 /* ---- threads --------------------------------------------------------------------------- */
 

@@ -86,7 +86,8 @@ static int bury_locked(pshm__file file, const char *name, int how) {
     if (code < 0)
         return code;
     if (!dead &&
-        pshm__participant_any_other(file, header.participant_offset, header.participant_capacity))
+        (header.lifetime == PSHM_LAST_OUT || /* whoever has ended since */
+         pshm__participant_any_other(file, header.participant_offset, header.participant_capacity)))
         return pshm__fail(PSHM_EBUSY, "a process has it open");
     if (!dead)
         return pshm__fail(PSHM_EEXIST, "it is persistent, and nobody has it open; unlink it if it "

@@ -99,7 +99,26 @@ static int closed(const pshm_lock *lock) {
     return pshm__fail(PSHM_ECLOSED, "lock: segment=%s is closed", lock->segment->name);
 }
 
+static void show(const pshm__holder *shared, pshm_holder *out) {
+    pshm__holder holder;
+    load_holder(shared, &holder);
+    memset(out, 0, sizeof(*out));
+    if (holder.thread == 0)
+        return;
+    out->pid = (int32_t)(holder.thread >> 32);
+    out->tid = (int32_t)(holder.thread & UINT32_MAX);
+    out->start_time = holder.start_time;
+    out->since_ns = holder.since_ns;
+    memcpy(out->thread_name, holder.name, sizeof(out->thread_name));
+    out->thread_name[sizeof(out->thread_name) - 1] = '\0';
+}
+
+/* The death that the thread was told of last. */
+static _Thread_local pshm_lock_info told;
+
 static int owner_died(const pshm__lock *shared) {
+    show(&shared->dead, &told.dead);
+    told.deaths = shared->deaths;
     return pshm__fail(PSHM_EOWNERDIED,
                       "lock: its holder pid=%u, thread=%.*s died holding it; repair what it guards "
                       "(repair, or pshm_lock_acquire_abandoned) before anyone can take it",
@@ -235,19 +254,7 @@ int pshm_lock_depth(const pshm_lock *lock) {
     return holds(self, lock->shared) ? (int)lock->shared->depth : 0;
 }
 
-static void show(const pshm__holder *shared, pshm_holder *out) {
-    pshm__holder holder;
-    load_holder(shared, &holder);
-    memset(out, 0, sizeof(*out));
-    if (holder.thread == 0)
-        return;
-    out->pid = (int32_t)(holder.thread >> 32);
-    out->tid = (int32_t)(holder.thread & UINT32_MAX);
-    out->start_time = holder.start_time;
-    out->since_ns = holder.since_ns;
-    memcpy(out->thread_name, holder.name, sizeof(out->thread_name));
-    out->thread_name[sizeof(out->thread_name) - 1] = '\0';
-}
+void pshm_lock_told(pshm_lock_info *out) { *out = told; }
 
 int pshm_lock_inspect(pshm_lock *lock, pshm_lock_info *out) {
     if (atomic_load(&lock->segment->state) != PSHM__OPEN)

@@ -125,10 +125,11 @@ int64_t pshm__os_started_ns(uint64_t start_time);
 void pshm__os_sleep_ns(int64_t ns);
 int pshm__os_random(void *out, size_t bytes);
 
-/* Call `at_exit` when the process ends in order, and the others around each fork. In the child
- * nothing else of the library has run before. */
-void pshm__os_hooks(void (*at_exit)(void), void (*before_fork)(void), void (*in_parent)(void),
-                    void (*in_child)(void));
+/* Call this when the process ends in order. */
+void pshm__os_at_exit(void (*at_exit)(void));
+
+/* Call these around each fork. In the child nothing else of the library has run before. */
+void pshm__os_at_fork(void (*before_fork)(void), void (*in_parent)(void), void (*in_child)(void));
 int pshm__os_scratch_create(char *path, size_t bytes);
 void pshm__os_scratch_close(int descriptor);
 

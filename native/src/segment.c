@@ -82,26 +82,24 @@ static void in_child(void) {
         segment->watch = NULL; /* its descriptors have been closed */
         segment->watch_ended = false;
         bool joined = segment->file != PSHM__NO_FILE && pshm__participant_sign(segment) == 0;
+        if (!joined && segment->file != PSHM__NO_FILE)
+            pshm__os_file_close(segment->file); /* gives the slot back */
         atomic_store(&segment->state, joined ? PSHM__OPEN : PSHM__CLOSED);
     }
     pshm__guard_unlock(&open_guard);
 }
 
-/* Not under the guard of the list: a fork takes that one after the system's own. */
-static void hook_once(void) {
-    static pshm__guard hook_guard = PSHM__GUARD_INIT;
-    static bool hooked;
-    pshm__guard_lock(&hook_guard);
-    if (!hooked) {
-        hooked = true;
-        pshm__os_hooks(at_exit, before_fork, in_parent, in_child);
-    }
-    pshm__guard_unlock(&hook_guard);
+/* Before any thread can fork: a child must not find one of our guards held. */
+__attribute__((constructor)) static void hook_fork(void) {
+    pshm__os_at_fork(before_fork, in_parent, in_child);
 }
 
 static void list_add(pshm_segment *segment) {
-    hook_once();
+    static bool hooked;
     pshm__guard_lock(&open_guard);
+    if (!hooked)
+        pshm__os_at_exit(at_exit);
+    hooked = true;
     segment->next_open = open_segments;
     open_segments = segment;
     pshm__guard_unlock(&open_guard);
@@ -120,6 +118,7 @@ static void list_remove(pshm_segment *segment) {
 /* ---- making the handle ---- */
 
 static void destroy(pshm_segment *segment) {
+    list_remove(segment); /* not before: a forked child may use a closed one that is pinned */
     for (pshm__handle *handle = segment->handles, *next; handle != NULL; handle = next) {
         next = handle->next;
         free(handle);
@@ -407,9 +406,10 @@ int pshm_segment_close(pshm_segment *segment) {
         pshm__guard_unlock(&segment->guard);
         return code;
     }
+    pshm__guard_lock(&open_guard); /* not in the midst of a fork, or of the process's end */
     atomic_store(&segment->state, PSHM__CLOSED);
+    pshm__guard_unlock(&open_guard);
     pshm__watch_end(segment);
-    list_remove(segment);
     if (!segment->left && pshm__lifecycle_enter(segment->file) == 0) {
         leave(segment);
         pshm__lifecycle_leave(segment->file);

@@ -100,7 +100,7 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
 /* The elements of an object: what is stored there is the user's. */
 #define PSHM__PAYLOAD(object) pshm__writable((object) + 1)
 
-#pragma GCC poison pshm__writable
+#pragma GCC poison pshm__writable pshm__store_32 pshm__store_64 pshm__add_64 pshm__store_word
 
 /* GCC's <stdatomic.h> stores through a pointer to const without a word; its builtins refuse to, as
  * Clang's header does. Those that the library does not use are no longer there. */

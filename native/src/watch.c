@@ -123,7 +123,8 @@ int pshm_segment_next_exit(pshm_segment *segment, int64_t timeout_ns, pshm_parti
     int code = prepare(segment);
     if (code != 0) {
         pshm__guard_unlock(&segment->guard);
-        return code;
+        return code == PSHM_ECLOSED ? code
+                                    : pshm__while(code, "next_exit: segment=%s", segment->name);
     }
     pshm__watch *watch = segment->watch;
     watch->waiting++;

@@ -145,8 +145,12 @@ static void shouldLeaveByItself(void) {
     CHECK(!exists(name_of("s")));
 }
 
+static void have_as_many(void *argument) { CHECK_EQ(descriptors(), *(const int *)argument); }
+
 static void fork_on(void *argument) {
     const pair *shared = argument;
+    int mine = descriptors();
+    CHECK_JOIN(start(have_as_many, &mine)); /* and none of its own opening */
     pid_t parent = getpid(), child = start(stay, &shared->steps->at);
     AWAIT(shared->steps->at == 1);
     CHECK_EQ(who_is_in(shared->segment, parent, child), 3 + 4);
@@ -316,6 +320,14 @@ static void shouldHaveNoPartInWhatIsUnderWay(void) {
     pid_t parent = start(fork_while_opening, shared);
     AWAIT(shared->count == FORKED);
     kill_child(parent);
+    uint64_t cursor = 0;
+    pshm_participant_info info;
+    while (pshm_segment_next_participant(segment, &cursor, &info) == 1) {
+        bool known = info.pid == getpid();
+        for (int i = 0; i < FORKED; i++)
+            known = known || info.pid == shared->pids[i];
+        CHECK(known); /* the parent has gone, with all that was its own */
+    }
     int inherited = who_is_in(segment, getpid(), 0) / 4;
     printf("    %d of %d children have part in it by their parent's threads\n", inherited - FORKED,
            FORKED);

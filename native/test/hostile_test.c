@@ -216,10 +216,13 @@ static void shouldStayInsideWhatItHasMapped(void) {
 static void open_and_fill(const char *name) {
     pshm_segment *segment;
     pshm_array *array;
+    pshm_object_info info = {.length = 64};
+    uint64_t cursor = 0;
     CHECK_OK(pshm_segment_open(name, NULL, &segment));
     CHECK_EQ(ptrace(PTRACE_TRACEME, 0, NULL, NULL), 0);
     raise(SIGSTOP);
-    if (pshm_array_open(segment, "a", PSHM_INT8, 64, &array) == 0)
+    pshm_segment_next_object(segment, &cursor, &info); /* what it is told, it asks for */
+    if (pshm_array_open(segment, "a", PSHM_INT8, (int64_t)info.length, &array) == 0)
         memset(pshm_array_data(array), 0x55, (size_t)pshm_array_length(array));
     _exit(0);
 }

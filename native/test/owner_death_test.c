@@ -88,6 +88,11 @@ static void acquire_elsewhere(void *argument) {
     CHECK_OK(pshm_segment_close(lock->segment));
 }
 
+static void be_told(void *argument) {
+    (void)argument;
+    CHECK_CODE(pshm_lock_acquire(join()), PSHM_EOWNERDIED);
+}
+
 static void shouldTellEverybodyUntilRepaired(void) {
     pshm_lock *lock;
     pshm_segment *segment = make(&lock);
@@ -115,8 +120,14 @@ static void shouldTellEverybodyUntilRepaired(void) {
     CHECK_EQ(info.dead.pid, pid); /* who it was, is still known */
 
     CHECK_JOIN(start(exit_holding, NULL)); /* an end in good order is a death as well */
-    expect_abandoned(lock);
+    CHECK_JOIN(start(be_told, NULL));
     CHECK_EQ(inspect(lock).deaths, 2);
+    pshm_lock_told(&info); /* but not this thread, yet */
+    CHECK_EQ(info.deaths, 1);
+    CHECK_EQ(info.dead.pid, pid);
+    expect_abandoned(lock);
+    pshm_lock_told(&info);
+    CHECK_EQ(info.deaths, 2);
     repair(lock);
     drop(segment);
 }

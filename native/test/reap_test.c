@@ -138,6 +138,18 @@ static void shouldPrintWhatGoesAndWhatStays(void) {
     tear_down(&here);
 }
 
+static void shouldPrintNoNameThatIsNotOne(void) {
+    char text[4096];
+    const char *path = path_of_name(name_of("a\nremoved bids\033[2J"));
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    close(fd);
+    CHECK_EQ(run("", text, sizeof(text)), 0);
+    CHECK_EQ(unlink(path), 0);
+    CHECK(strstr(text, "a?removed?bids?[2J: no segment has such a name\n") != NULL);
+    CHECK(strstr(text, "\nremoved") == NULL && strchr(text, '\033') == NULL);
+}
+
 static void shouldExplainItselfAndRefuseTheRest(void) {
     char text[4096];
     CHECK_EQ(run("--help", text, sizeof(text)), 0);
@@ -152,6 +164,7 @@ int main(void) {
     RUN(shouldTellWhatGoesAndWhatStays);
     RUN(shouldCountWhatItRemoves);
     RUN(shouldPrintWhatGoesAndWhatStays);
+    RUN(shouldPrintNoNameThatIsNotOne);
     RUN(shouldExplainItselfAndRefuseTheRest);
     return check_end();
 }

@@ -31,5 +31,7 @@ void store(const pshm_segment *segment, const pshm__lock *shared, const pshm__ho
     ((pshm__lock *)shared)->depth = 1;
 #elif STORE == 10
     *(uint32_t *)pshm__writable(&shared->depth) = 1;
+#elif STORE == 11
+    pshm__store_32(&shared->depth, 1, memory_order_relaxed);
 #endif
 }

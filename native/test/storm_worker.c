@@ -78,17 +78,15 @@ static int64_t doomed(int64_t of) {
 
 /* ---- locks ---- */
 
-static int64_t hear(int64_t group, int64_t repaired) {
-    pshm_lock_info info;
+static int64_t hear(int64_t group, const pshm_lock_info *told, int64_t repaired) {
     long long dead = 0;
-    check(pshm_lock_inspect(locks[group], &info));
     count(record(serial) + TOLD);
-    sscanf(info.dead.thread_name, "storm-%9lld", &dead);
-    expect(info.dead.pid == doomed(dead), "was told of a death that never was (pid, serial)", group,
-           info.dead.pid, dead);
-    expect((int64_t)info.deaths > repaired, "a death is told after its repair (number, repaired)",
-           group, (int64_t)info.deaths, repaired);
-    return (int64_t)info.deaths;
+    sscanf(told->dead.thread_name, "storm-%9lld", &dead);
+    expect(told->dead.pid == doomed(dead), "was told of a death that never was (pid, serial)",
+           group, told->dead.pid, dead);
+    expect((int64_t)told->deaths > repaired, "a death is told after its repair (number, repaired)",
+           group, (int64_t)told->deaths, repaired);
+    return (int64_t)told->deaths;
 }
 
 static void restore(int64_t group, const word *account, const word *before) {
@@ -105,7 +103,9 @@ static void repair(int64_t group) {
         check(pshm_lock_release(locks[group])); /* it stays abandoned */
         return;
     }
-    int64_t death = hear(group, load(cell(group) + CELL_REPAIRED));
+    pshm_lock_info info;
+    check(pshm_lock_inspect(locks[group], &info));
+    int64_t death = hear(group, &info, load(cell(group) + CELL_REPAIRED));
     int64_t dead = load(cell(group) + CELL_INSIDE);
     expect(dead == 0 || doomed(dead) != 0, "was cut off alive (serial)", group, dead, 0);
     if (dead != 0 && load(record(dead) + STATE) == 1) {
@@ -135,7 +135,9 @@ static void take(int64_t group) {
         int64_t repaired = load(cell(group) + CELL_REPAIRED);
         code = acquire(locks[group], way);
         if (code == PSHM_EOWNERDIED) {
-            hear(group, repaired);
+            pshm_lock_info told;
+            pshm_lock_told(&told);
+            hear(group, &told, repaired);
             repair(group);
         } else if (code == PSHM_EBUSY) {
             way = 0; /* no spinning */

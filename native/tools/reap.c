@@ -14,9 +14,19 @@ static const char usage[] = "Usage: polyshm-reap [--dry-run]\n"
                             "name with what became of it.\n"
                             "  --dry-run   only print what would be removed\n";
 
+/* Anybody can put a file there, with a name that would write lines of its own to a terminal. */
+static void print_foreign(const char *name) {
+    fputs("kept ", stdout);
+    for (; *name != '\0'; name++)
+        putchar(*name > ' ' && *name <= '~' ? *name : '?');
+    puts(": no segment has such a name");
+}
+
 static void told(const char *name, int code, void *context) {
     const int *dry_run = context;
-    if (code == 1)
+    if (code == PSHM_ENAME)
+        print_foreign(name);
+    else if (code == 1)
         printf("%s %s\n", *dry_run ? "would remove" : "removed", name);
     else
         printf("kept %s: %s\n", name, pshm_error_detail());

@@ -97,9 +97,7 @@ static void in_child(void) {
     pshm__guard_unlock(&files_guard);
 }
 
-__attribute__((constructor)) static void hook_fork(void) {
-    pthread_atfork(before_fork, in_parent, in_child);
-}
+void pshm__os_hook_files(void) { pthread_atfork(before_fork, in_parent, in_child); }
 
 /* Room for one more; the guard is held. */
 static int make_room(void) {

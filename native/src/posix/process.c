@@ -94,7 +94,12 @@ int64_t pshm__os_started_ns(uint64_t start_time) {
         return 0;
     uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
     /* Unsigned, as a peer may have written any number; in ticks, or it would differ each time. */
-    uint64_t boot = (uint64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME)) / tick_ns;
+    int64_t before, now;
+    do { /* again, if something came in between */
+        before = clock_ns(CLOCK_BOOTTIME);
+        now = clock_ns(CLOCK_REALTIME);
+    } while (clock_ns(CLOCK_BOOTTIME) - before > 1000000);
+    uint64_t boot = (uint64_t)(now - before) / tick_ns;
     return (int64_t)((boot + start_time) * tick_ns);
 }
 
@@ -116,9 +121,10 @@ int pshm__os_random(void *out, size_t bytes) {
     return pshm__fail(PSHM_EOS, "getrandom: %s (errno %d)", strerror(error), error);
 }
 
-void pshm__os_hooks(void (*at_exit)(void), void (*before_fork)(void), void (*in_parent)(void),
-                    void (*in_child)(void)) {
-    atexit(at_exit);
+void pshm__os_at_exit(void (*at_exit)(void)) { atexit(at_exit); }
+
+void pshm__os_at_fork(void (*before_fork)(void), void (*in_parent)(void), void (*in_child)(void)) {
+    pshm__os_hook_files(); /* first, so that its guard is taken last */
     pthread_atfork(before_fork, in_parent, in_child);
 }
 

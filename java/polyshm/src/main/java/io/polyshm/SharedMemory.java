@@ -454,10 +454,11 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      *
      * <p>Each action runs in a daemon platform thread of its own, so that it may block; several
      * actions for one participant run in any order. What an action throws goes to the handler of
-     * uncaught exceptions of its thread, by default the one for all threads.
+     * uncaught exceptions of its thread, by default the one for all threads. An action for which no
+     * thread can be had is lost, and the {@code OutOfMemoryError} goes to that handler.
      *
-     * <p>{@link #close} ends the watch, and so does the shutdown of this JVM. No action is started
-     * after close has returned, and none is waited for: one that is under way goes on, with a
+     * <p>{@link #close} ends the watch, and so does the shutdown of this JVM. No action comes due
+     * after close has returned, and none is waited for: one whose thread has begun goes on, with a
      * segment that is closed.
      *
      * @param participant one that was listed for this segment, by this object or by another; not

@@ -2,6 +2,7 @@
 package io.polyshm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -128,6 +129,24 @@ class LoadTest {
         assertThat(made.resolve("cache")).isEmptyDirectory();
     }
 
+    @Test
+    void shouldRefuseTheFolderForTemporaryFilesWhenALinkLeadsElsewhere() throws Exception {
+        Path made = folder.resolve(".javacpp-" + System.getProperty("user.name"));
+        Path elsewhere = Files.createDirectory(folder.resolve("elsewhere"));
+        Files.createDirectory(made);
+        Files.createSymbolicLink(made.resolve("cache"), elsewhere);
+
+        assertThat(told(run(NO_HOME, TEMP + folder))).contains(made + " leads to " + elsewhere);
+        assertThat(elsewhere).isEmptyDirectory();
+    }
+
+    @Test
+    void shouldLoadWithoutAFolderForTemporaryFilesWhenHomeCanBeWritten() throws Exception {
+        assertThat(run("-Duser.home=" + folder, TEMP + "/proc/none")).isEqualTo("loaded\nloaded\n");
+        assertThat(run(CACHE + folder.resolve("own"), TEMP + "/proc/none"))
+                .isEqualTo("loaded\nloaded\n");
+    }
+
     private List<String> command(Class<?> program, String... options) {
         List<String> command = Processes.java("ALL-UNNAMED");
         command.addAll(List.of("-Xmx32m", "-XX:TieredStopAtLevel=1"));
@@ -149,6 +168,9 @@ class LoadTest {
 
     /** In a mount namespace of its own, so that the folder is gone with the JVM. */
     private String runWhereMounted(String how, Path mounted, String... options) throws Exception {
+        assumeThat(new ProcessBuilder("unshare", "-m", "true").start().waitFor())
+                .as("it takes a mount namespace")
+                .isZero();
         List<String> inside =
                 List.of(
                         "unshare",

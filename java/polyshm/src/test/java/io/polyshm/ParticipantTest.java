@@ -262,7 +262,9 @@ class ParticipantTest {
                             all.countDown();
                         });
             }
-            assertThat(Processes.threads().stream().filter(n -> n.contains("-exit"))).hasSize(1);
+            assertThat(Processes.threads().stream().filter(n -> n.contains("-exit")))
+                    .as("one for each opening")
+                    .hasSize(2);
             first.destroyForcibly();
             await().atMost(Duration.ofSeconds(60)).until(() -> firstTold.get() == 50);
             assertThat(secondTold).hasValue(0);

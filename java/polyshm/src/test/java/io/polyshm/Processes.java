@@ -139,11 +139,11 @@ final class Processes {
     }
 
     /** Threads of the library in this JVM. */
-    static Set<String> threads() {
+    static List<String> threads() {
         return Thread.getAllStackTraces().keySet().stream()
                 .map(Thread::getName)
                 .filter(name -> name.startsWith("polyshm-"))
-                .collect(Collectors.toSet());
+                .toList();
     }
 
     /** Descriptors of this process that can belong to a child. */

@@ -115,7 +115,11 @@ public final class Attachment {
 
     /** For the end of the JVM: no thread waits for the end of a participant any more. */
     static void endWatches() {
-        OPEN.forEach(each -> Natives.pshm_segment_end_watch(each.segment));
+        OPEN.forEach(
+                each -> {
+                    Natives.pshm_segment_end_watch(each.segment);
+                    Reference.reachabilityFence(each); // which may be closed meanwhile
+                });
     }
 
     /**

@@ -31,12 +31,12 @@ final class ExitWatch {
             act(participant, action);
             return;
         }
-        actions.computeIfAbsent(participant, each -> new ArrayList<>()).add(action);
         if (!started) {
             hook();
             start("polyshm-exit-watch", this::watch);
             started = true;
         }
+        actions.computeIfAbsent(participant, each -> new ArrayList<>()).add(action);
     }
 
     private void watch() {
@@ -50,9 +50,19 @@ final class ExitWatch {
             synchronized (this) {
                 List<Runnable> due = actions.remove(gone);
                 if (due != null) { // it may be told again if it was watched again while it ended
-                    due.forEach(action -> act(gone, action));
+                    due.forEach(action -> tryAct(gone, action));
                 }
             }
+        }
+    }
+
+    /** Where no thread can be had an action is lost, but not those of the other participants. */
+    private void tryAct(Identity gone, Runnable action) {
+        try {
+            act(gone, action);
+        } catch (OutOfMemoryError noThread) {
+            Thread self = Thread.currentThread();
+            self.getUncaughtExceptionHandler().uncaughtException(self, noThread);
         }
     }
 
@@ -82,7 +92,12 @@ final class ExitWatch {
             try {
                 Runtime.getRuntime()
                         .addShutdownHook(
-                                new Thread(Attachment::endWatches, "polyshm-exit-watch-end"));
+                                new Thread(
+                                        null,
+                                        Attachment::endWatches,
+                                        "polyshm-exit-watch-end",
+                                        0,
+                                        false));
             } catch (IllegalStateException shuttingDown) {
                 // Nobody is left to hurry for.
             }

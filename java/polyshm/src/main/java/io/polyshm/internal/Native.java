@@ -8,6 +8,7 @@ import io.polyshm.internal.binding.pshm_lock_info;
 import io.polyshm.internal.binding.pshm_object_info;
 import io.polyshm.internal.binding.pshm_options;
 import io.polyshm.internal.binding.pshm_participant_info;
+import java.io.File;
 import java.io.IOException;
 import java.net.URL;
 import java.nio.ByteBuffer;
@@ -39,7 +40,8 @@ public final class Native {
 
     private static Throwable load() {
         try {
-            if (findLibrary() != null) {
+            URL library = findLibrary();
+            if (library != null && !library.getProtocol().equals("file")) {
                 checkFolder();
             }
             Loader.load(Natives.class);
@@ -57,21 +59,36 @@ public final class Native {
     }
 
     /**
-     * The library is extracted to the user's own folder or, if that cannot be written, to one in
-     * the folder for temporary files. Somebody else may have made that one first, and his code
-     * would be run here.
+     * The library is extracted to the folder that was named, to the user's own or, if that cannot
+     * be written, to one in the folder for temporary files. Somebody else may have made that one
+     * first, or a link in its place, and his code would be run here.
      */
     private static void checkFolder() throws IOException {
-        Path shared = Path.of(System.getProperty("java.io.tmpdir")).toRealPath();
-        Path own = shared.resolve(".javacpp-" + System.getProperty("user.name"));
-        Path folder = Loader.getCacheDir().toPath();
-        for (; folder.startsWith(own); folder = folder.getParent()) {
-            Object owner = Files.getAttribute(folder, "unix:uid");
-            int mode = (int) Files.getAttribute(folder, "unix:mode");
+        File folder = Loader.getCacheDir();
+        for (String named :
+                new String[] {
+                    System.getProperty("org.bytedeco.javacpp.cachedir"),
+                    System.getProperty("org.bytedeco.javacpp.cacheDir"),
+                    System.getProperty("user.home") + "/.javacpp/cache"
+                }) {
+            if (named != null && folder.equals(new File(named).getCanonicalFile())) {
+                return;
+            }
+        }
+        Path made =
+                Path.of(System.getProperty("java.io.tmpdir"))
+                        .toRealPath()
+                        .resolve(".javacpp-" + System.getProperty("user.name"));
+        if (!folder.toPath().equals(made.resolve("cache"))) {
+            throw new IOException(made + " leads to " + folder + " by a link");
+        }
+        for (Path each : List.of(made, folder.toPath())) {
+            Object owner = Files.getAttribute(each, "unix:uid");
+            int mode = (int) Files.getAttribute(each, "unix:mode");
             if (!owner.equals(Files.getAttribute(Path.of("/proc/self"), "unix:uid"))
                     || (mode & OTHERS_WRITE) != 0) {
                 throw new IOException(
-                        folder + " belongs to uid=" + owner + ", or others can write to it");
+                        each + " belongs to uid=" + owner + ", or others can write to it");
             }
         }
     }
@@ -289,6 +306,13 @@ public final class Native {
     public static <T> T inspect(long lock, Function<pshm_lock_info, T> read) {
         pshm_lock_info info = new pshm_lock_info(memory(Loader.sizeof(pshm_lock_info.class)));
         Errors.check(Natives.pshm_lock_inspect(lock, info));
+        return read.apply(info);
+    }
+
+    /** The death that the calling thread was told of last. */
+    public static <T> T told(Function<pshm_lock_info, T> read) {
+        pshm_lock_info info = new pshm_lock_info(memory(Loader.sizeof(pshm_lock_info.class)));
+        Natives.pshm_lock_told(info);
         return read.apply(info);
     }
 

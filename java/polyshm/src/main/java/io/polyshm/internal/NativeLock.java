@@ -271,7 +271,7 @@ public final class NativeLock {
         }
         String name = Natives.pshm_error_name(code);
         String detail = Natives.pshm_error_detail();
-        return new OwnerDiedException(name, detail, lastDeath().orElseThrow());
+        return new OwnerDiedException(name, detail, Native.told(NativeLock::deathOf).orElseThrow());
     }
 
     /** Who holds the lock now, in any process. */
@@ -285,12 +285,12 @@ public final class NativeLock {
 
     /** The last holder that died. */
     public Optional<Lock.Death> lastDeath() {
-        return inspect(
-                info ->
-                        ownerOf(
-                                info.dead(),
-                                (pid, name, since) ->
-                                        new Lock.Death(pid, name, since, info.deaths())));
+        return inspect(NativeLock::deathOf);
+    }
+
+    private static Optional<Lock.Death> deathOf(pshm_lock_info info) {
+        return ownerOf(
+                info.dead(), (pid, name, since) -> new Lock.Death(pid, name, since, info.deaths()));
     }
 
     public boolean isAbandoned() {

@@ -83,6 +83,7 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
 /* Copy a struct word by word, each atomically, the first one last and with release order. */
 #define PSHM__PUBLISH(to, from)                                             \
     do {                                                                    \
+        PSHM__ASSERT(sizeof(*(to)) % sizeof(uint64_t) == 0, "whole words"); \
         for (size_t word = sizeof(*(to)) / sizeof(uint64_t); word-- > 0;) { \
             PSHM__KILL_POINT(#to, word);                                    \
             pshm__store_word(to, from, word);                               \

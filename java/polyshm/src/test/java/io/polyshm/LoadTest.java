@@ -142,9 +142,10 @@ class LoadTest {
 
     @Test
     void shouldLoadWithoutAFolderForTemporaryFilesWhenHomeCanBeWritten() throws Exception {
-        assertThat(run("-Duser.home=" + folder, TEMP + "/proc/none")).isEqualTo("loaded\nloaded\n");
+        // Newer JVMs warn of the folder before.
+        assertThat(run("-Duser.home=" + folder, TEMP + "/proc/none")).endsWith("loaded\nloaded\n");
         assertThat(run(CACHE + folder.resolve("own"), TEMP + "/proc/none"))
-                .isEqualTo("loaded\nloaded\n");
+                .endsWith("loaded\nloaded\n");
     }
 
     private List<String> command(Class<?> program, String... options) {

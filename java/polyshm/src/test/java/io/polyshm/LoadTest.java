@@ -150,7 +150,8 @@ class LoadTest {
 
     private List<String> command(Class<?> program, String... options) {
         List<String> command = Processes.java("ALL-UNNAMED");
-        command.addAll(List.of("-Xmx32m", "-XX:TieredStopAtLevel=1"));
+        // Without files in the temporary folder, which JVMs that start together dispute in public.
+        command.addAll(List.of("-Xmx32m", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"));
         command.addAll(List.of(options));
         command.add("-cp");
         command.add(

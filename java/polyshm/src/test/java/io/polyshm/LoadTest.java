@@ -2,7 +2,7 @@
 package io.polyshm;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -170,9 +170,9 @@ class LoadTest {
 
     /** In a mount namespace of its own, so that the folder is gone with the JVM. */
     private String runWhereMounted(String how, Path mounted, String... options) throws Exception {
-        assumeThat(new ProcessBuilder("unshare", "-m", "true").start().waitFor())
-                .as("it takes a mount namespace")
-                .isZero();
+        assumeTrue(
+                new ProcessBuilder("unshare", "-m", "true").start().waitFor() == 0,
+                "it takes a mount namespace");
         List<String> inside =
                 List.of(
                         "unshare",

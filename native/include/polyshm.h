@@ -69,7 +69,10 @@ extern "C" {
     X(PSHM_EDEPTH, -19, "the thread has taken too many locks, or one too often")            \
     X(PSHM_EUNNAMED, -20, "the calling thread has not told its name")                       \
     X(PSHM_EGOOD, -21, "the lock is not abandoned")                                         \
-    X(PSHM_EOS, -22, "the operating system refused")
+    X(PSHM_EOS, -22, "the operating system refused")                                        \
+    X(PSHM_EINTERRUPTED, -23, "the wait was interrupted")                                   \
+    X(PSHM_EBROKEN, -24, "the barrier is broken")                                           \
+    X(PSHM_EOVERFLOW, -25, "there would be more permits than there can be")
 
 typedef enum pshm_error {
 #define PSHM__ENUMERATE(name, number, text) name = number,
@@ -89,7 +92,17 @@ typedef enum pshm_type {
     PSHM_FLOAT64 = 8  /* double            Java double */
 } pshm_type;
 
-typedef enum pshm_kind { PSHM_ARRAY = 1, PSHM_VALUE = 2, PSHM_LOCK = 3 } pshm_kind;
+typedef enum pshm_kind {
+    PSHM_ARRAY = 1,
+    PSHM_VALUE = 2,
+    PSHM_LOCK = 3,
+    PSHM_SEMAPHORE = 4,
+    PSHM_EVENT = 5,
+    PSHM_LATCH = 6,
+    PSHM_BARRIER = 7,
+    PSHM_RWLOCK = 8,
+    PSHM_CONDITION = 9
+} pshm_kind;
 
 typedef enum pshm_lifetime {
     PSHM_PERSISTENT = 1, /* until unlinked */
@@ -103,6 +116,12 @@ typedef struct pshm_segment pshm_segment;
 typedef struct pshm_array pshm_array;
 typedef struct pshm_value pshm_value;
 typedef struct pshm_lock pshm_lock;
+typedef struct pshm_semaphore pshm_semaphore;
+typedef struct pshm_event pshm_event;
+typedef struct pshm_latch pshm_latch;
+typedef struct pshm_barrier pshm_barrier;
+typedef struct pshm_rwlock pshm_rwlock;
+typedef struct pshm_condition pshm_condition;
 
 /* How a segment is made. A zero in a field, or a null pointer for all, means the default. */
 typedef struct pshm_options {
@@ -147,6 +166,17 @@ typedef struct pshm_lock_info {
     uint64_t contentions; /* acquisitions that had to wait */
     int32_t abandoned;
 } pshm_lock_info;
+
+/* A flag of the caller's that ends waits, in memory of any kind; pshm_interrupt_init first. */
+typedef struct pshm_interrupt {
+    uint64_t opaque[12];
+} pshm_interrupt;
+
+/* One thread's wait for a synchronizer, in memory of the caller's; made by the functions whose name
+ * ends in _prepare. */
+typedef struct pshm_wait {
+    uint64_t opaque[16];
+} pshm_wait;
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
@@ -332,6 +362,11 @@ PSHM_API int pshm_lock_release(pshm_lock *lock);
  * abandoned. PSHM_EGOOD if it is not abandoned (not held then). Otherwise as pshm_lock_acquire. */
 PSHM_API int pshm_lock_acquire_abandoned(pshm_lock *lock);
 
+/* Take the lock, abandoned or not, waiting as long as it takes: 0, or PSHM_EOWNERDIED if it is
+ * abandoned, and it is held in both cases. For who has released it in the midst of his work, as a
+ * wait for a condition does. Otherwise as pshm_lock_acquire. */
+PSHM_API int pshm_lock_acquire_any(pshm_lock *lock);
+
 /* Declare repaired what the lock guards. PSHM_ENOTOWNER, PSHM_ECLOSED. */
 PSHM_API int pshm_lock_mark_good(pshm_lock *lock);
 
@@ -344,6 +379,286 @@ PSHM_API int pshm_lock_inspect(pshm_lock *lock, pshm_lock_info *out);
 /* The death of which the calling thread's last PSHM_EOWNERDIED told, as `dead` and `deaths` of
  * *out; the rest is zero. pshm_lock_inspect may show a later one by then, or parts of two. */
 PSHM_API void pshm_lock_told(pshm_lock_info *out);
+
+/* ---- synchronizers: how to wait ---------------------------------------------------------- */
+
+/* Semaphores, events, latches, barriers, read-write locks and conditions are made and found like
+ * arrays: pshm_..._open gets the object of that name or creates it, exactly one of any number of
+ * callers creates, *out is valid until the segment is closed and its last pin gone, and it returns
+ * PSHM_ENAME, PSHM_ETYPE (it exists as something else, or with other parameters), PSHM_ENOSPACE,
+ * PSHM_ECLOSED, PSHM_ELAYOUT, PSHM_ENOMEM, and PSHM_EINVAL for parameters out of their range.
+ *
+ * A participant that dies, or closes the segment, in whatever state, gives back what it holds, and
+ * is never waited for. Those that wait are told by the kernel, at once and without polling, by a
+ * thread that the library starts in a process that waits. Where the system does not let processes
+ * be watched they look ten times a second.
+ *
+ * Each function that waits takes a time and an interrupt, which may be null:
+ *
+ *   timeout_ns  nanoseconds of the monotonic clock; zero does not wait, below zero has no end
+ *   interrupt   pshm_interrupt_raise ends the wait, and so does a signal handler that has run in
+ *               the thread. Without one neither does.
+ *
+ * and besides what its own comment says returns
+ *
+ *   PSHM_ETIMEDOUT     the time is over, or there was none
+ *   PSHM_EINTERRUPTED  before the wait or in the midst of it
+ *   PSHM_ECLOSED       the segment is closed, by another thread of this process perhaps, at once
+ *   PSHM_EOS, PSHM_ENOMEM
+ *
+ * after which it is as if the call had not been made, but for a barrier. What a thread did before
+ * it released, set, counted down, arrived or signalled is visible to the threads that returned from
+ * their wait because of it.
+ *
+ * The same in steps, for those that must not block, or that wait in a way of their own:
+ *
+ *   pshm_wait wait;
+ *   code = pshm_semaphore_prepare(semaphore, 1, &wait);
+ *   if (code == 0)
+ *       code = pshm_wait_poll(&wait);       0 and above: done; PSHM_EBUSY: not yet
+ *   while (code == PSHM_EBUSY) {
+ *       uint32_t sequence = pshm_wait_sequence(&wait);
+ *       if ((code = pshm_wait_poll(&wait)) == PSHM_EBUSY)
+ *           pshm_wait_sleep(&wait, sequence, -1, NULL);
+ *   }
+ *
+ * A wait that was polled and is not done must be ended, by pshm_wait_cancel if by nothing else. Its
+ * memory must not move. Any thread may take each of the steps, one at a time. */
+
+PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
+
+/* End the wait that has this interrupt, or else the next one: it stays raised. Any thread; it must
+ * not be called when the interrupt's memory may be gone. */
+PSHM_API void pshm_interrupt_raise(pshm_interrupt *interrupt);
+
+/* Not raised any more. Returns whether it was: 1 or 0. */
+PSHM_API int pshm_interrupt_clear(pshm_interrupt *interrupt);
+
+/* Look whether the wait is over, without waiting: what the function that waits would return, or
+ * PSHM_EBUSY. Its outcome is told once. */
+PSHM_API int pshm_wait_poll(pshm_wait *wait);
+
+/* Wait until it is over. */
+PSHM_API int pshm_wait_block(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrupt);
+
+/* Give the wait up: `why` is PSHM_ETIMEDOUT or PSHM_EINTERRUPTED. Returns that, or 0 or above if it
+ * was over after all, or another code. */
+PSHM_API int pshm_wait_cancel(pshm_wait *wait, int why);
+
+/* A number that changes whenever a wait for the same object may be over, and at other times. */
+PSHM_API uint32_t pshm_wait_sequence(const pshm_wait *wait);
+
+/* Sleep until that number is no longer `sequence`. Of the wait only its object counts.
+ * 0 (also without a reason), PSHM_ETIMEDOUT, PSHM_EINTERRUPTED, PSHM_ECLOSED. */
+PSHM_API int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns,
+                             pshm_interrupt *interrupt);
+
+/* ---- semaphores ------------------------------------------------------------------------- */
+
+/* `permits`, 0 or more, are there at first. `bounded` not 0: there are never more.
+ * PSHM_EINVAL and what every pshm_..._open returns. */
+PSHM_API int pshm_semaphore_open(pshm_segment *segment, const char *name, int64_t permits,
+                                 int bounded, pshm_semaphore **out);
+
+/* Take permits, all at once. They are the participant's, whose threads need not tell them apart: if
+ * it dies, or closes the segment, they come back. PSHM_EINVAL if `permits` is below 0. */
+PSHM_API int pshm_semaphore_acquire(pshm_semaphore *semaphore, int64_t permits, int64_t timeout_ns,
+                                    pshm_interrupt *interrupt);
+PSHM_API int pshm_semaphore_prepare(pshm_semaphore *semaphore, int64_t permits, pshm_wait *wait);
+
+/* Without waiting: PSHM_EBUSY if there are not so many. */
+PSHM_API int pshm_semaphore_try_acquire(pshm_semaphore *semaphore, int64_t permits);
+
+/* Give permits back: those that this participant holds, and beyond these new ones, so that one can
+ * release what another has acquired. PSHM_EINVAL if `permits` is below 0, PSHM_EOVERFLOW if there
+ * would be more than there were at first (bounded) or than INT64_MAX; nothing has changed then.
+ * PSHM_ECLOSED. */
+PSHM_API int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits);
+
+/* Take all that are there, and tell in *out how many. If there are fewer than none because of
+ * pshm_semaphore_reduce, they are made up for, and *out is below zero. */
+PSHM_API int pshm_semaphore_drain(pshm_semaphore *semaphore, int64_t *out);
+
+/* Take permits away for good, without waiting; below zero may be left. */
+PSHM_API int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits);
+
+typedef struct pshm_semaphore_info {
+    int64_t available;
+    int64_t held_here; /* by this participant */
+    int64_t total;     /* available and held by anybody */
+} pshm_semaphore_info;
+
+/* As of a moment ago, after those that are dead have given back what they held. PSHM_ECLOSED. */
+PSHM_API int pshm_semaphore_inspect(pshm_semaphore *semaphore, pshm_semaphore_info *out);
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+/* A flag to wait for; not set at first. */
+PSHM_API int pshm_event_open(pshm_segment *segment, const char *name, pshm_event **out);
+
+/* Set it, and end every wait for it, even if it is cleared at once. PSHM_ECLOSED. */
+PSHM_API int pshm_event_set(pshm_event *event);
+PSHM_API int pshm_event_clear(pshm_event *event);
+
+/* 1 or 0; PSHM_ECLOSED. */
+PSHM_API int pshm_event_is_set(pshm_event *event);
+
+/* Wait until it is set, or was set since the call began. */
+PSHM_API int pshm_event_await(pshm_event *event, int64_t timeout_ns, pshm_interrupt *interrupt);
+PSHM_API int pshm_event_prepare(pshm_event *event, pshm_wait *wait);
+
+/* The word of its state, which others change: bit 0 says that it is set. Atomic, to be read only;
+ * valid like the handle. */
+PSHM_API const uint64_t *pshm_event_state(const pshm_event *event);
+
+/* ---- latches ----------------------------------------------------------------------------- */
+
+/* `count`, 0 or more, is what it begins with. */
+PSHM_API int pshm_latch_open(pshm_segment *segment, const char *name, int64_t count,
+                             pshm_latch **out);
+
+/* Count down by `by`, 1 or more, but not below zero. PSHM_EINVAL, PSHM_ECLOSED. */
+PSHM_API int pshm_latch_count_down(pshm_latch *latch, int64_t by);
+
+/* What is left in *out. PSHM_ECLOSED. */
+PSHM_API int pshm_latch_count(pshm_latch *latch, int64_t *out);
+
+/* Wait until it is zero. */
+PSHM_API int pshm_latch_await(pshm_latch *latch, int64_t timeout_ns, pshm_interrupt *interrupt);
+PSHM_API int pshm_latch_prepare(pshm_latch *latch, pshm_wait *wait);
+
+/* The word of its count. Atomic, to be read only; valid like the handle. */
+PSHM_API const uint64_t *pshm_latch_state(const pshm_latch *latch);
+
+/* ---- barriers ---------------------------------------------------------------------------- */
+
+/* Threads, of any processes, wait for each other until `parties`, 1 or more, have arrived; then all
+ * go on, and the next generation begins. A process is a party from when it opens the barrier until
+ * it closes the segment or ends in order: if it dies meanwhile, the barrier breaks at once. */
+PSHM_API int pshm_barrier_open(pshm_segment *segment, const char *name, int64_t parties,
+                               pshm_barrier **out);
+
+/* Arrive, and wait for the others. Returns the index of arrival: parties - 1 for the first, 0 for
+ * the last. `action`, if it is not null, is called with `context` by the last one, before the
+ * others go on.
+ * PSHM_EBROKEN if the barrier is broken, or breaks meanwhile: because a party that waited was timed
+ * out, interrupted or closed the segment, because one died, or by pshm_barrier_abort or _reset. The
+ * detail says who. A wait that ends by time, interrupt or close breaks the barrier for the others.
+ */
+PSHM_API int pshm_barrier_await(pshm_barrier *barrier, int64_t timeout_ns,
+                                pshm_interrupt *interrupt, void (*action)(void *context),
+                                void *context);
+
+/* The first poll arrives. With `has_action` not 0 it tells the last one to arrive
+ * PSHM_BARRIER_ACTION: then it must run its action and call pshm_barrier_trip, or
+ * pshm_wait_cancel, which breaks the barrier. */
+PSHM_API int pshm_barrier_prepare(pshm_barrier *barrier, int has_action, pshm_wait *wait);
+#define PSHM_BARRIER_ACTION INT32_MAX
+
+/* The action has been run: let the others go. Returns 0, the caller's index, or PSHM_EBROKEN. */
+PSHM_API int pshm_barrier_trip(pshm_wait *wait);
+
+/* Break the barrier for all that wait and that come. */
+PSHM_API int pshm_barrier_abort(pshm_barrier *barrier);
+
+/* Begin a new generation; those that wait get PSHM_EBROKEN. */
+PSHM_API int pshm_barrier_reset(pshm_barrier *barrier);
+
+/* Why a barrier broke. */
+typedef enum pshm_break {
+    PSHM_BREAK_NONE = 0,
+    PSHM_BREAK_DEATH = 1,
+    PSHM_BREAK_TIMEOUT = 2,
+    PSHM_BREAK_INTERRUPT = 3,
+    PSHM_BREAK_ABORT = 4,
+    PSHM_BREAK_RESET = 5,
+    PSHM_BREAK_CLOSE = 6,
+    PSHM_BREAK_ACTION = 7 /* the action did not end well */
+} pshm_break;
+
+typedef struct pshm_barrier_info {
+    int64_t parties;
+    int64_t waiting;
+    int32_t broken; /* now: 1 or 0 */
+    int32_t cause;  /* pshm_break of the last break */
+    int32_t pid;    /* of the process that caused it, or died */
+} pshm_barrier_info;
+
+/* As of a moment ago. PSHM_ECLOSED. */
+PSHM_API int pshm_barrier_inspect(pshm_barrier *barrier, pshm_barrier_info *out);
+
+/* ---- read-write locks -------------------------------------------------------------------- */
+
+/* Any number of readers, or one writer. Readers that come when a writer waits stay behind it. It is
+ * the participant's: one that dies, or that ends in whatever way, gives its shares back. If it was
+ * writing, the lock is abandoned, and everybody who comes is told, until it is repaired. A thread
+ * that ends without having given its share back keeps it until its process ends. */
+PSHM_API int pshm_rwlock_open(pshm_segment *segment, const char *name, pshm_rwlock **out);
+
+typedef enum pshm_mode {
+    PSHM_READ = 1,
+    PSHM_WRITE = 2,
+    PSHM_REPAIR = 3 /* to write, if it is abandoned */
+} pshm_mode;
+
+/* Take the lock for the calling thread. One that writes may write again, and read; one that reads
+ * and wants to write waits for itself, and so may one that reads and wants to read again.
+ * PSHM_EOWNERDIED (not held; pshm_lock_told tells who died), PSHM_EGOOD (to repair what is not
+ * abandoned), PSHM_EINVAL (the mode), PSHM_EUNNAMED (to write). */
+PSHM_API int pshm_rwlock_acquire(pshm_rwlock *lock, int mode, int64_t timeout_ns,
+                                 pshm_interrupt *interrupt);
+
+/* The same in steps, and for `owner`: a number, not 0, by which the process tells its threads
+ * apart. pshm_rwlock_acquire takes the calling thread's id. */
+PSHM_API int pshm_rwlock_prepare(pshm_rwlock *lock, int mode, uint64_t owner, pshm_wait *wait);
+
+/* Give a share back once. PSHM_ENOTOWNER if this participant has none, or is not `owner` of that
+ * to write; 0 stands for the calling thread. PSHM_EINVAL (the mode), PSHM_ECLOSED. */
+PSHM_API int pshm_rwlock_release(pshm_rwlock *lock, int mode, uint64_t owner);
+
+/* Declare repaired what the lock guards; to be called by who writes. PSHM_ENOTOWNER, PSHM_ECLOSED.
+ */
+PSHM_API int pshm_rwlock_mark_good(pshm_rwlock *lock, uint64_t owner);
+
+typedef struct pshm_rwlock_info {
+    pshm_holder writer; /* as of a moment ago */
+    pshm_holder dead;   /* the last writer that died */
+    uint64_t deaths;
+    int64_t readers;
+    int64_t depth; /* how often the writer has taken it */
+    int32_t abandoned;
+} pshm_rwlock_info;
+
+PSHM_API int pshm_rwlock_inspect(pshm_rwlock *lock, pshm_rwlock_info *out);
+
+/* ---- conditions -------------------------------------------------------------------------- */
+
+/* The condition of that name, in the segment of the lock. PSHM_ETYPE if it is of another lock. */
+PSHM_API int pshm_condition_open(pshm_lock *lock, const char *name, pshm_condition **out);
+
+/* Release the lock, however often it was taken, wait for a signal, and take the lock again as
+ * often. Returns 0 if it was signalled, and PSHM_ETIMEDOUT or PSHM_EINTERRUPTED if not: then the
+ * lock is held as well. PSHM_EOWNERDIED: it was taken again, and is held, and is abandoned, as an
+ * owner has died meanwhile: repair what it guards and call pshm_lock_mark_good, or release it.
+ * PSHM_ENOTOWNER if the thread does not hold the lock. After PSHM_ECLOSED it does not hold it. */
+PSHM_API int pshm_condition_wait(pshm_condition *condition, int64_t timeout_ns,
+                                 pshm_interrupt *interrupt);
+
+/* The same in steps. pshm_condition_prepare: by who holds the lock; the wait has begun. Then
+ * release the lock, poll and sleep; 0 from a poll says that there may be a signal. Take the lock
+ * again (pshm_lock_acquire_any), and pshm_condition_finish tells 0 for a signal, PSHM_EBUSY if the
+ * wait goes on: release the lock again. pshm_condition_finish with `why` PSHM_ETIMEDOUT or
+ * PSHM_EINTERRUPTED ends the wait, and returns that, or 0 for a signal. */
+PSHM_API int pshm_condition_prepare(pshm_condition *condition, pshm_wait *wait);
+PSHM_API int pshm_condition_finish(pshm_wait *wait, int why);
+
+/* End the waits of `count` threads, or of all if it is below zero. Returns how many were waiting to
+ * be told, at most INT32_MAX. To be called by who holds the lock: PSHM_ENOTOWNER. PSHM_ECLOSED. */
+PSHM_API int pshm_condition_signal(pshm_condition *condition, int64_t count);
+
+/* How many threads wait, at most INT32_MAX; those of dead processes do not count. To be called by
+ * who holds the lock. */
+PSHM_API int pshm_condition_waiting(pshm_condition *condition);
 
 /* ---- threads --------------------------------------------------------------------------- */
 

@@ -56,14 +56,18 @@ typedef struct pshm__header {
 /* Offset 128. The only bytes of the head that change while the segment is in use. */
 typedef struct pshm__directory {
     uint64_t heap_used;              /* atomic; bytes of the heap that hold published objects */
-    uint64_t reserved[7];            /* zero */
+    uint32_t numbers;                /* atomic; participants that have been given a number */
+    uint32_t joined;                 /* atomic; counts those that have come, */
+    uint32_t departed;               /* atomic; and those known to have gone: both wrap */
+    uint32_t reserved_32;            /* zero */
+    uint64_t reserved[5];            /* zero */
     uint8_t mutex[PSHM_MUTEX_BYTES]; /* held to add an object */
 } pshm__directory;
 
 /* Offset 256, one for each slot. Display only: a slot is alive while its file lock is held. */
 typedef struct pshm__participant {
     uint32_t pid;        /* zero while the slot is free */
-    uint32_t reserved;   /* zero */
+    uint32_t number;     /* tells it from others that have the slot before or after; not zero */
     uint64_t start_time; /* clock ticks after boot, as proc(5) gives them */
     int64_t since_ns;    /* attached at: wall clock, nanoseconds since 1970 */
     char command[PSHM_COMMAND_BYTES];
@@ -87,6 +91,79 @@ typedef struct pshm__lock {
     uint64_t contentions; /* atomic; acquisitions that had to wait */
     uint64_t reserved;    /* zero */
 } pshm__lock;
+
+/* What every synchronizer's payload begins with: see wait.c. */
+typedef struct pshm__events {
+    uint32_t sequence; /* atomic; the futex: counts what those who wait must look at again */
+    uint32_t waiters;  /* atomic; who sleep, and who were killed when they did */
+} pshm__events;
+
+/* What the participant that has a slot has in a synchronizer; all zero for nothing. It is that of
+ * the participant with this number, and of no other that has the slot. */
+typedef struct pshm__stake {
+    uint32_t number;
+    uint32_t count; /* barrier: threads that have arrived; lock: that read; condition: that wait */
+    uint64_t
+        amount; /* semaphore: held; lock: who wait to write; condition: signals not yet taken */
+} pshm__stake;
+
+/* Only changed by who has the object's mutex, unless it says atomic. */
+typedef struct pshm__semaphore {
+    pshm__events events;
+    int64_t total;        /* all permits that there are, held ones included */
+    int64_t available;    /* atomic to read; total less those that are held */
+    uint64_t reserved[5]; /* zero */
+    pshm__stake stakes[PSHM_PARTICIPANTS];
+} pshm__semaphore;
+
+typedef struct pshm__event {
+    pshm__events events;
+    uint64_t state;       /* atomic; bit 0: it is set; the others count how often it was set */
+    uint64_t reserved[6]; /* zero */
+} pshm__event;
+
+typedef struct pshm__latch {
+    pshm__events events;
+    uint64_t count;       /* atomic; down to zero */
+    uint64_t reserved[6]; /* zero */
+} pshm__latch;
+
+#define PSHM_BARRIER_HISTORY 64u /* generations whose ends are remembered */
+
+typedef struct pshm__barrier {
+    pshm__events events;
+    uint64_t generation;  /* atomic to read */
+    uint32_t cause;       /* pshm_break, of the last break */
+    uint32_t cause_pid;   /* who caused it */
+    uint32_t tripping;    /* number of the participant that runs the action, zero for none */
+    uint32_t reserved_32; /* zero */
+    uint64_t reserved[4]; /* zero */
+    uint64_t ends[PSHM_BARRIER_HISTORY]; /* atomic to read: LAYOUT.md */
+    uint32_t pids[PSHM_PARTICIPANTS];    /* of those who have a stake */
+    pshm__stake stakes[PSHM_PARTICIPANTS];
+} pshm__barrier;
+
+typedef struct pshm__rwlock {
+    pshm__events events;
+    uint64_t writer;    /* number of its participant in bits 32-63, its slot below; zero: nobody */
+    uint64_t owner;     /* which of the participant's threads, as it tells them apart */
+    uint32_t depth;     /* how often the writer has taken it */
+    uint32_t abandoned; /* 1 from a writer's death until the repair has ended */
+    uint64_t deaths;
+    pshm__holder holder;  /* the writer */
+    pshm__holder dead;    /* the last writer that died */
+    uint64_t reserved[7]; /* zero */
+    pshm__stake stakes[PSHM_PARTICIPANTS];
+} pshm__rwlock;
+
+/* Changed only by who has the lock that it belongs to. */
+typedef struct pshm__condition {
+    pshm__events events;
+    uint32_t cursor;      /* the slot that the next signal looks at first */
+    uint32_t reserved_32; /* zero */
+    uint64_t reserved[6]; /* zero */
+    pshm__stake stakes[PSHM_PARTICIPANTS];
+} pshm__condition;
 
 /* An object of the heap: this head, then the payload, the whole a multiple of PSHM_ALIGN. */
 typedef struct pshm__object {
@@ -120,6 +197,17 @@ PSHM__ASSERT(offsetof(pshm__lock, depth) == 160, "LAYOUT.md: lock");
 PSHM__ASSERT(offsetof(pshm__object, name) == 32, "LAYOUT.md: object");
 PSHM__ASSERT(offsetof(pshm__object, lock) == 128, "LAYOUT.md: object");
 PSHM__ASSERT(sizeof(pshm__object) == 320, "LAYOUT.md: object");
+PSHM__ASSERT(offsetof(pshm__directory, numbers) == 8, "LAYOUT.md: directory");
+PSHM__ASSERT(sizeof(pshm__stake) == 16, "LAYOUT.md: stakes");
+PSHM__ASSERT(sizeof(pshm__semaphore) == 64 + 2048, "LAYOUT.md: semaphore");
+PSHM__ASSERT(sizeof(pshm__event) == 64, "LAYOUT.md: event");
+PSHM__ASSERT(sizeof(pshm__latch) == 64, "LAYOUT.md: latch");
+PSHM__ASSERT(offsetof(pshm__barrier, ends) == 64, "LAYOUT.md: barrier");
+PSHM__ASSERT(offsetof(pshm__barrier, pids) == 576, "LAYOUT.md: barrier");
+PSHM__ASSERT(sizeof(pshm__barrier) == 1088 + 2048, "LAYOUT.md: barrier");
+PSHM__ASSERT(offsetof(pshm__rwlock, holder) == 40, "LAYOUT.md: read-write lock");
+PSHM__ASSERT(sizeof(pshm__rwlock) == 192 + 2048, "LAYOUT.md: read-write lock");
+PSHM__ASSERT(sizeof(pshm__condition) == 64 + 2048, "LAYOUT.md: condition");
 PSHM__ASSERT(PSHM_HEAP_OFFSET % PSHM_ALIGN == 0, "LAYOUT.md: heap");
 
 #endif

@@ -11,38 +11,46 @@
 #include "internal.h"
 
 static const uint8_t element_bytes[] = {0, 1, 1, 2, 2, 4, 8, 4, 8}; /* by pshm_type */
-static const char *const type_names[] = {"none",  "boolean", "int8",    "int16",  "char16",
-                                         "int32", "int64",   "float32", "float64"};
-static const char *const kind_names[] = {"none", "array", "value", "lock"};
+
+static int64_t round_up(int64_t bytes) {
+    return (bytes + PSHM_ALIGN - 1) / PSHM_ALIGN * PSHM_ALIGN;
+}
+
+/* A value's length is 1, and that of what has no parameter 0, whatever was asked for. */
+static int64_t length_of(int kind, int64_t length) {
+    const pshm__kind *known = pshm__kind_of((uint32_t)kind);
+    return known == NULL || known->parameter != NULL ? length : known->least;
+}
 
 int64_t pshm_object_bytes(int kind, int type, int64_t length) {
-    if (kind == PSHM_LOCK)
-        return sizeof(pshm__object);
-    if (kind != PSHM_ARRAY && kind != PSHM_VALUE)
-        return pshm__fail(PSHM_EINVAL, "object: kind=%d; take 1 to 3", kind);
-    if (type < PSHM_BOOLEAN || type > PSHM_FLOAT64)
+    const pshm__kind *known = pshm__kind_of((uint32_t)kind);
+    if (known == NULL)
+        return pshm__fail(PSHM_EINVAL, "object: kind=%d; take 1 to %d", kind, PSHM_CONDITION);
+    const bool typed = kind <= PSHM_VALUE;
+    if (typed && (type < PSHM_BOOLEAN || type > PSHM_FLOAT64))
         return pshm__fail(PSHM_EINVAL, "object: type=%d; take 1 to 8", type);
-    if (kind == PSHM_VALUE)
-        length = 1;
-    const int64_t most =
-        (INT64_MAX - (int64_t)sizeof(pshm__object) - PSHM_ALIGN) / element_bytes[type];
-    if (length < 1 || length > most)
-        return pshm__fail(PSHM_EINVAL, "object: length=%" PRId64 "; take 1 to %" PRId64, length,
-                          most);
-    int64_t bytes = (int64_t)sizeof(pshm__object) + length * element_bytes[type];
-    return (bytes + PSHM_ALIGN - 1) / PSHM_ALIGN * PSHM_ALIGN;
+    length = length_of(kind, length);
+    int64_t most = known->most;
+    if (typed)
+        most = (INT64_MAX - (int64_t)sizeof(pshm__object) - PSHM_ALIGN) / element_bytes[type];
+    if (length < known->least || length > most)
+        return pshm__fail(PSHM_EINVAL, "object: %s=%" PRId64 "; take %" PRId64 " to %" PRId64,
+                          known->parameter, length, known->least, most);
+    return round_up((int64_t)sizeof(pshm__object) +
+                    (typed ? length * element_bytes[type] : (int64_t)known->payload));
 }
 
 int pshm__directory_init(const pshm__directory *directory) {
     return PSHM__MUTEX(init, directory->mutex);
 }
 
-static const pshm__directory *directory_of(const pshm_segment *segment) {
+const pshm__directory *pshm__directory_of(const pshm_segment *segment) {
     return (const pshm__directory *)(const void *)(segment->base + PSHM_DIRECTORY_OFFSET);
 }
 
 static uint64_t heap_used(const pshm_segment *segment, memory_order order) {
-    return atomic_load_explicit((const _Atomic uint64_t *)&directory_of(segment)->heap_used, order);
+    return atomic_load_explicit((const _Atomic uint64_t *)&pshm__directory_of(segment)->heap_used,
+                                order);
 }
 
 static const pshm__object *object_at(const pshm_segment *segment, uint64_t offset) {
@@ -67,8 +75,9 @@ int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *o
                              .kind = read_once_32(&object->kind),
                              .type = read_once_32(&object->type),
                              .object = object};
-        if (entry.kind <= PSHM_LOCK && entry.type <= PSHM_FLOAT64 && entry.bytes <= used - offset &&
-            entry.length <= INT64_MAX && (entry.kind == PSHM_ARRAY || entry.length <= 1) &&
+        if (entry.kind <= PSHM_CONDITION && entry.type <= PSHM_FLOAT64 &&
+            entry.bytes <= used - offset && entry.length <= INT64_MAX &&
+            (int64_t)entry.length == length_of((int)entry.kind, (int64_t)entry.length) &&
             (int64_t)entry.bytes ==
                 pshm_object_bytes((int)entry.kind, (int)entry.type, (int64_t)entry.length)) {
             *out = entry;
@@ -96,10 +105,31 @@ static int find(pshm_segment *segment, const char *name, pshm__entry *out) {
     return found;
 }
 
+/* What the payload begins with. */
+typedef union first_line {
+    uint64_t words[PSHM_ALIGN / sizeof(uint64_t)];
+    pshm__latch latch;
+    struct { /* of a semaphore */
+        pshm__events events;
+        int64_t total, available;
+    } semaphore;
+} first_line;
+
+PSHM__ASSERT(offsetof(pshm__semaphore, available) == 16, "as in first_line");
+
+static first_line begin_of(const pshm__entry *entry) {
+    first_line begin = {.words = {0}};
+    if (entry->kind == PSHM_SEMAPHORE)
+        begin.semaphore.total = begin.semaphore.available = (int64_t)entry->length;
+    else if (entry->kind == PSHM_LATCH)
+        begin.latch.count = entry->length;
+    return begin;
+}
+
 /* Make the object that `wanted` describes, where the walk has ended; the directory's mutex is held.
  * Not where heap_used says by now, as that has not been checked. */
 static int add(pshm_segment *segment, const char *name, uint64_t used, pshm__entry *wanted) {
-    const pshm__directory *directory = directory_of(segment);
+    const pshm__directory *directory = pshm__directory_of(segment);
     if (wanted->bytes > segment->heap_bytes - used) {
         return pshm__fail(PSHM_ENOSPACE,
                           "the segment is full: need=%" PRIu64 " bytes, free=%" PRIu64
@@ -112,7 +142,12 @@ static int add(pshm_segment *segment, const char *name, uint64_t used, pshm__ent
                           .length = wanted->length,
                           .bytes = wanted->bytes};
     strncpy(fresh.name, name, PSHM_NAME_MAX);
-    PSHM__PUBLISH(object, &fresh); /* all of it: one that was killed here may have begun */
+    PSHM__PUBLISH(object, &fresh);         /* all of it: one that was killed here may have begun */
+    if (wanted->bytes > sizeof(*object)) { /* and this line with it */
+        const first_line begin = begin_of(wanted);
+        const first_line *payload = (const first_line *)(const void *)(object + 1);
+        PSHM__PUBLISH(payload, &begin);
+    }
     int code = PSHM__MUTEX(init, object->lock.mutex);
     if (code != 0)
         return code;
@@ -126,7 +161,7 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
     pshm__entry entry;
     int code = find(segment, name, &entry);
     if (code == 0) {
-        const uint8_t *mutex = directory_of(segment)->mutex;
+        const uint8_t *mutex = pshm__directory_of(segment)->mutex;
         code = PSHM__MUTEX_LOCK(mutex, -1);
         if (code == PSHM_EOWNERDIED) {
             PSHM__MUTEX(make_consistent, mutex);
@@ -143,15 +178,20 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
         return code;
     if (entry.kind != wanted->kind || entry.type != wanted->type ||
         entry.length != wanted->length) {
+        char is[96], asked[96];
+        pshm__kind_describe(&entry, is, sizeof(is));
+        pshm__kind_describe(wanted, asked, sizeof(asked));
         return pshm__fail(PSHM_ETYPE,
-                          "it exists as %s of %s, length=%" PRIu64
-                          ", and was asked for as %s of %s, length=%" PRIu64
-                          "; ask for what it is, or take another name",
-                          kind_names[entry.kind], type_names[entry.type], entry.length,
-                          kind_names[wanted->kind], type_names[wanted->type], wanted->length);
+                          "it exists as %s, and was asked for as %s; ask for what it is, or take "
+                          "another name",
+                          is, asked);
     }
     *wanted = entry;
     return 0;
+}
+
+static bool is_of(const pshm__handle *handle, const pshm__entry *entry) {
+    return handle->kind == entry->kind && handle->length == (int64_t)entry->length;
 }
 
 /* The handle of an object, made when it is first asked for. One of another length is of a head that
@@ -159,15 +199,18 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
 static int handle_of(pshm_segment *segment, const pshm__entry *entry, pshm__handle **out) {
     pshm__guard_lock(&segment->guard);
     pshm__handle *handle = segment->handles;
-    while (handle != NULL &&
-           (handle->offset != entry->offset || handle->value.cell.length != (int64_t)entry->length))
+    while (handle != NULL && (handle->offset != entry->offset || !is_of(handle, entry)))
         handle = handle->next;
     if (handle == NULL && (handle = calloc(1, sizeof(*handle))) != NULL) {
         handle->offset = entry->offset;
-        handle->value.cell.lock.segment = segment;
-        handle->value.cell.lock.shared = &entry->object->lock;
-        handle->value.cell.data = PSHM__PAYLOAD(entry->object);
-        handle->value.cell.length = (int64_t)entry->length;
+        handle->kind = entry->kind;
+        handle->length = (int64_t)entry->length;
+        if (!pshm__sync_of(segment, entry, &handle->sync)) {
+            handle->value.cell.lock.segment = segment;
+            handle->value.cell.lock.shared = &entry->object->lock;
+            handle->value.cell.data = PSHM__PAYLOAD(entry->object);
+            handle->value.cell.length = (int64_t)entry->length;
+        }
         handle->next = segment->handles;
         segment->handles = handle;
     }
@@ -176,8 +219,8 @@ static int handle_of(pshm_segment *segment, const pshm__entry *entry, pshm__hand
     return handle == NULL ? pshm__fail(PSHM_ENOMEM, "out of memory") : 0;
 }
 
-static int open_object(const char *operation, pshm_segment *segment, const char *name, int kind,
-                       int type, int64_t length, pshm__handle **out) {
+int pshm__object_open(const char *operation, pshm_segment *segment, const char *name, int kind,
+                      int type, int64_t length, pshm__handle **out) {
     int code = pshm__name_check(operation, name);
     if (code != 0)
         return code;
@@ -188,7 +231,7 @@ static int open_object(const char *operation, pshm_segment *segment, const char 
     if (bytes < 0)
         return pshm__while((int)bytes, "%s: name=%s", operation, name);
     pshm__entry entry = {.bytes = (uint64_t)bytes,
-                         .length = (uint64_t)length,
+                         .length = (uint64_t)length_of(kind, length),
                          .kind = (uint32_t)kind,
                          .type = (uint32_t)type};
     code = get_or_add(segment, name, &entry);
@@ -201,7 +244,7 @@ static int open_object(const char *operation, pshm_segment *segment, const char 
 int pshm_array_open(pshm_segment *segment, const char *name, int type, int64_t length,
                     pshm_array **out) {
     pshm__handle *handle = NULL;
-    int code = open_object("array", segment, name, PSHM_ARRAY, type, length, &handle);
+    int code = pshm__object_open("array", segment, name, PSHM_ARRAY, type, length, &handle);
     *out = handle == NULL ? NULL : &handle->value.cell;
     return code;
 }
@@ -212,7 +255,7 @@ pshm_lock *pshm_array_lock(pshm_array *array) { return &array->lock; }
 
 int pshm_value_open(pshm_segment *segment, const char *name, int type, pshm_value **out) {
     pshm__handle *handle = NULL;
-    int code = open_object("value", segment, name, PSHM_VALUE, type, 1, &handle);
+    int code = pshm__object_open("value", segment, name, PSHM_VALUE, type, 1, &handle);
     *out = handle == NULL ? NULL : &handle->value;
     return code;
 }
@@ -222,7 +265,7 @@ pshm_lock *pshm_value_lock(pshm_value *value) { return &value->cell.lock; }
 
 int pshm_lock_open(pshm_segment *segment, const char *name, pshm_lock **out) {
     pshm__handle *handle = NULL;
-    int code = open_object("lock", segment, name, PSHM_LOCK, 0, 0, &handle);
+    int code = pshm__object_open("lock", segment, name, PSHM_LOCK, 0, 0, &handle);
     *out = handle == NULL ? NULL : &handle->value.cell.lock;
     return code;
 }

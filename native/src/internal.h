@@ -29,9 +29,55 @@ struct pshm_value {
     struct pshm_array cell;
 };
 
+/* A synchronizer. */
+typedef struct pshm__sync {
+    pshm_segment *segment;
+    const pshm__object *object;
+    const pshm__events *events; /* the payload, which begins with them */
+    int64_t parameter;          /* permits, count or parties, as it was checked */
+    bool bounded;               /* a semaphore */
+} pshm__sync;
+
+struct pshm_semaphore {
+    pshm__sync sync;
+};
+
+struct pshm_event {
+    pshm__sync sync;
+};
+
+struct pshm_latch {
+    pshm__sync sync;
+};
+
+struct pshm_barrier {
+    pshm__sync sync;
+};
+
+struct pshm_rwlock {
+    pshm__sync sync;
+};
+
+struct pshm_condition {
+    pshm__sync sync;
+    pshm_lock *lock;
+    struct pshm__waiting *first, *last; /* this process's threads that wait, in their order */
+};
+
 typedef struct pshm__handle {
-    struct pshm_value value;
+    union {
+        struct pshm_value value;
+        pshm__sync sync;
+        struct pshm_semaphore semaphore;
+        struct pshm_event event;
+        struct pshm_latch latch;
+        struct pshm_barrier barrier;
+        struct pshm_rwlock rwlock;
+        struct pshm_condition condition;
+    };
     uint64_t offset; /* of the object in the heap */
+    uint32_t kind;
+    int64_t length;
     struct pshm__handle *next;
 } pshm__handle;
 
@@ -61,17 +107,21 @@ struct pshm_segment {
     uint64_t participant_offset;
     uint32_t participant_capacity;
     uint32_t lifetime;
-    uint32_t slot; /* of this participant */
-    bool left;     /* at the process's end, without a close */
+    uint32_t slot;   /* of this participant */
+    uint32_t number; /* and what tells it from others that have that slot */
+    bool left;       /* at the process's end, without a close */
     pshm__file file;
     pshm__file heir; /* in the midst of a fork: the child's opening, and its slot */
     uint32_t heir_slot;
     atomic_int state;
-    atomic_long pins;  /* one for being open, one for each thread that waits, and the user's */
-    pshm__guard guard; /* over changes of state, handles and watch */
+    atomic_long operations; /* on synchronizers, under way in this process */
+    atomic_long pins;       /* one for being open, one for each thread that waits, and the user's */
+    pshm__guard guard;      /* over changes of state, handles and watch */
     pshm__handle *handles;
     pshm__watch *watch; /* null if nobody is watched */
     bool watch_ended;
+    atomic_ullong covered; /* by the sentry: see there */
+    atomic_bool unwatched; /* the system does not let all participants be watched */
     struct pshm_segment *next_open;
 };
 
@@ -106,8 +156,17 @@ int pshm__participant_join(pshm_segment *segment);
 /* The two halves of joining, for a forked child: its parent, which takes part itself, takes the
  * slot, and the child signs it. Neither needs the lifecycle lock. */
 int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_t *out_slot);
-int pshm__participant_sign(const pshm_segment *segment);
+int pshm__participant_sign(pshm_segment *segment);
 void pshm__participant_leave(pshm_segment *segment);
+
+/* The live participant that has the slot; false if nobody has. */
+bool pshm__participant_read(const pshm_segment *segment, uint32_t slot, pshm_participant_info *out);
+
+/* True if the participant of that number has that slot, and lives. Asks the kernel, if need be. */
+bool pshm__participant_lives(const pshm_segment *segment, uint32_t slot, uint32_t number);
+
+/* Somebody has gone: tell all that wait, in any process. */
+void pshm__participant_departed(pshm_segment *segment);
 
 /* True if this very participant, and no successor in its slot, has the segment open. */
 bool pshm__participant_is_there(const pshm_segment *segment,
@@ -158,6 +217,114 @@ typedef struct pshm__entry {
 /* The entry after *cursor: 1, 0 at the end, or PSHM_ELAYOUT. */
 int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *out);
 int pshm__directory_init(const pshm__directory *directory);
+const pshm__directory *pshm__directory_of(const pshm_segment *segment);
+
+/* The handle of the object of that name, which is made if there is none. */
+int pshm__object_open(const char *operation, pshm_segment *segment, const char *name, int kind,
+                      int type, int64_t length, pshm__handle **out);
+
+/* ---- kind.c: the kinds of objects ---- */
+
+typedef struct pshm__kind {
+    const char *name;
+    const char *parameter; /* what the object's length is called; null if it has none */
+    int64_t least, most;   /* of it */
+    uint64_t payload; /* bytes; 0 for arrays and values, where the element type says, and locks */
+    /* A process died in the short section that the object's mutex guards: make its state whole. */
+    void (*recover)(const pshm__sync *sync);
+    /* True if this participant holds a lock of it, for which a close is refused. */
+    bool (*is_held_here)(const pshm__sync *sync);
+    /* The participant leaves; at the end of the process it must not wait for anything. */
+    void (*depart)(const pshm__sync *sync, bool at_exit);
+} pshm__kind;
+
+/* Null for a number that is none. */
+const pshm__kind *pshm__kind_of(uint32_t kind);
+
+/* What an object is, for a message. */
+void pshm__kind_describe(const pshm__entry *entry, char *out, size_t bytes);
+
+/* The synchronizer of an entry; false if it is none. */
+bool pshm__sync_of(pshm_segment *segment, const pshm__entry *entry, pshm__sync *out);
+
+void pshm__semaphore_recover(const pshm__sync *sync);
+void pshm__barrier_recover(const pshm__sync *sync);
+void pshm__barrier_depart(const pshm__sync *sync, bool at_exit);
+void pshm__rwlock_recover(const pshm__sync *sync);
+bool pshm__rwlock_is_held_here(const pshm__sync *sync);
+
+/* ---- wait.c: how to wait ---- */
+
+/* What a pshm_wait is. */
+typedef struct pshm__waiting {
+    const pshm__sync *sync;
+
+    /* Take what is waited for, if it is there: 0 or above, PSHM_EBUSY, or a failure. If
+     * `look`, what dead participants hold is given back first. */
+    int (*attempt)(struct pshm__waiting *self, bool look);
+
+    /* The wait ends with this failure: undo what the attempts have left. Returns it, or another
+     * outcome, if there is one after all. Null if there is nothing to undo. */
+    int (*give_up)(struct pshm__waiting *self, int why);
+
+    uint32_t departed; /* as it was when it was looked for the dead last */
+    bool has_looked;
+    bool has_begun; /* as the kind of wait uses it */
+    uint64_t value; /* ditto */
+    uint64_t value_2;
+    int mode;
+    struct pshm__waiting *next; /* for a condition */
+} pshm__waiting;
+
+PSHM__ASSERT(sizeof(pshm__waiting) <= sizeof(pshm_wait), "polyshm.h: pshm_wait");
+
+pshm__waiting *pshm__wait_init(pshm_wait *wait, const pshm__sync *sync,
+                               int (*attempt)(pshm__waiting *, bool),
+                               int (*give_up)(pshm__waiting *, int));
+
+/* Prepared: poll, and block if need be. */
+int pshm__wait_for(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrupt);
+
+/* What is waited for may be there: everybody looks. To be called after it is, outside of the
+ * monitor. */
+void pshm__notify(const pshm__events *events);
+
+/* The same for every synchronizer of the segment on which anybody sleeps. */
+void pshm__notify_all(pshm_segment *segment);
+
+/* Around whatever reads or changes a synchronizer's state and notifies: a close waits for the end.
+ * PSHM_ECLOSED, and nothing to be ended, if the segment is closed. An attempt is within already,
+ * giving up is not. */
+int pshm__begin(const pshm__sync *sync, const char *operation);
+void pshm__end(const pshm__sync *sync);
+
+/* ---- monitor.c: short sections, and what a participant has in a synchronizer ---- */
+
+/* Enter the section that the object's mutex guards; 0 or a failure. Nobody waits for anything in
+ * it, and what a process that died in it has left is made whole first. */
+int pshm__monitor_enter(const pshm__sync *sync);
+void pshm__monitor_leave(const pshm__sync *sync);
+
+/* This participant's stake, which bears its number then. What a dead one that had the slot before
+ * has left goes to `give_back`, and is cleared then. The caller may change the stakes. */
+const pshm__stake *pshm__stake_here(const pshm__sync *sync, const pshm__stake *stakes,
+                                    void (*give_back)(const pshm__sync *sync, uint32_t slot));
+
+/* The same for the stake of each participant that is gone. */
+void pshm__stakes_reclaim(const pshm__sync *sync, const pshm__stake *stakes,
+                          void (*give_back)(const pshm__sync *sync, uint32_t slot));
+
+/* ---- sentry.c: those that wait are told of the end of participants ---- */
+
+/* Have all participants watched that there are; false if that cannot be. */
+bool pshm__sentry_cover(pshm_segment *segment);
+
+/* The segment is closed. */
+void pshm__sentry_forget(const pshm_segment *segment);
+
+/* Around a fork. */
+void pshm__sentry_before_fork(void);
+void pshm__sentry_after_fork(bool in_child);
 
 /* ---- lock.c ---- */
 
@@ -166,6 +333,14 @@ bool pshm__lock_names_holder(const pshm__lock *lock, uint32_t pid, uint64_t star
 
 /* True if a thread of this process that lives holds the lock. */
 bool pshm__lock_is_held_here(const pshm__lock *lock);
+
+/* True if the segment is open, and no close is under way that may yet succeed. */
+bool pshm__is_open_after_all(pshm_segment *segment);
+
+void pshm__holder_show(const pshm__holder *shared, pshm_holder *out);
+
+/* PSHM_EOWNERDIED, and the death for pshm_lock_told. */
+int pshm__owner_died(const pshm__holder *dead, uint64_t deaths);
 
 /* ---- thread.c ---- */
 

@@ -16,7 +16,7 @@
 
 #include "internal.h"
 
-enum { NEEDS_GOOD, NEEDS_ABANDONED };
+enum { NEEDS_GOOD, NEEDS_ABANDONED, NEEDS_EITHER };
 
 /* Linux tells of a thread's death for 2048 of the robust mutexes that it holds (ROBUST_LIST_LIMIT).
  * Other libraries of the process may hold some as well. */
@@ -99,7 +99,7 @@ static int closed(const pshm_lock *lock) {
     return pshm__fail(PSHM_ECLOSED, "lock: segment=%s is closed", lock->segment->name);
 }
 
-static void show(const pshm__holder *shared, pshm_holder *out) {
+void pshm__holder_show(const pshm__holder *shared, pshm_holder *out) {
     pshm__holder holder;
     load_holder(shared, &holder);
     memset(out, 0, sizeof(*out));
@@ -116,14 +116,18 @@ static void show(const pshm__holder *shared, pshm_holder *out) {
 /* The death that the thread was told of last. */
 static _Thread_local pshm_lock_info told;
 
-static int owner_died(const pshm__lock *shared) {
-    show(&shared->dead, &told.dead);
-    told.deaths = shared->deaths;
+int pshm__owner_died(const pshm__holder *dead, uint64_t deaths) {
+    pshm__holder_show(dead, &told.dead);
+    told.deaths = deaths;
     return pshm__fail(PSHM_EOWNERDIED,
-                      "lock: its holder pid=%u, thread=%.*s died holding it; repair what it guards "
-                      "(repair, or pshm_lock_acquire_abandoned) before anyone can take it",
-                      (unsigned)(shared->dead.thread >> 32), PSHM_THREAD_NAME_BYTES,
-                      shared->dead.name);
+                      "lock: its holder pid=%d, thread=%s died holding it; repair what it guards "
+                      "before anyone can take it: repair, or in C pshm_lock_acquire_abandoned and "
+                      "pshm_lock_mark_good, or the mode PSHM_REPAIR",
+                      told.dead.pid, told.dead.thread_name);
+}
+
+static int owner_died(const pshm__lock *shared) {
+    return pshm__owner_died(&shared->dead, shared->deaths);
 }
 
 /* The mutex has been taken, with `code` 0 or PSHM_EOWNERDIED: becomes the caller's, or goes back.
@@ -138,7 +142,7 @@ static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs) {
         again = load_word(&shared->holder.thread, memory_order_relaxed) == self->thread;
     }
     bool good = !is_abandoned(shared);
-    if (needs == NEEDS_GOOD ? !good && !again : good) {
+    if (needs == NEEDS_GOOD ? !good && !again : needs == NEEDS_ABANDONED && good) {
         code = good ? PSHM_EGOOD : owner_died(shared);
     } else if (again) {
         PSHM__STORE(shared->depth, shared->depth + 1, memory_order_relaxed);
@@ -168,7 +172,7 @@ static int acquire_at_once(pshm_lock *lock, pshm__holder *self, int needs) {
 }
 
 /* A close that finds one of our locks held takes itself back: wait for how it ends. */
-static bool is_open_after_all(pshm_segment *segment) {
+bool pshm__is_open_after_all(pshm_segment *segment) {
     if (atomic_load(&segment->state) == PSHM__CLOSED)
         return false;
     pshm__guard_lock(&segment->guard);
@@ -194,7 +198,7 @@ static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs) {
     pshm_segment_pin(segment); /* the mapping stays beyond a close that comes while we wait */
     if (code == PSHM_EBUSY)
         PSHM__ADD(lock->shared->contentions, 1);
-    while (code == PSHM_EBUSY || (code == PSHM_ECLOSED && is_open_after_all(segment))) {
+    while (code == PSHM_EBUSY || (code == PSHM_ECLOSED && pshm__is_open_after_all(segment))) {
         code = PSHM__MUTEX_LOCK(lock->shared->mutex, timeout_ns);
         if (code == 0 || code == PSHM_EOWNERDIED)
             code = enter(lock, self, code, needs);
@@ -216,6 +220,11 @@ int pshm_lock_timed_acquire(pshm_lock *lock, int64_t timeout_ns) {
 }
 
 int pshm_lock_acquire_abandoned(pshm_lock *lock) { return acquire(lock, -1, NEEDS_ABANDONED); }
+
+int pshm_lock_acquire_any(pshm_lock *lock) {
+    int code = acquire(lock, -1, NEEDS_EITHER);
+    return code == 0 && is_abandoned(lock->shared) ? owner_died(lock->shared) : code;
+}
 
 static int not_owner(const pshm_lock *lock, const char *operation) {
     if (atomic_load(&lock->segment->state) == PSHM__CLOSED)
@@ -260,8 +269,8 @@ int pshm_lock_inspect(pshm_lock *lock, pshm_lock_info *out) {
     if (atomic_load(&lock->segment->state) != PSHM__OPEN)
         return closed(lock);
     const pshm__lock *shared = lock->shared;
-    show(&shared->holder, &out->holder);
-    show(&shared->dead, &out->dead);
+    pshm__holder_show(&shared->holder, &out->holder);
+    pshm__holder_show(&shared->dead, &out->dead);
     out->deaths = load_word(&shared->deaths, memory_order_relaxed);
     out->contentions = load_word(&shared->contentions, memory_order_relaxed);
     out->abandoned = is_abandoned(shared);

@@ -37,14 +37,29 @@ int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_
                       segment->participant_capacity);
 }
 
-int pshm__participant_sign(const pshm_segment *segment) {
+int pshm__participant_sign(pshm_segment *segment) {
+    const pshm__directory *directory = pshm__directory_of(segment);
+    do {
+        segment->number = PSHM__ADD(directory->numbers, 1) + 1;
+    } while (segment->number == 0);
     pshm__participant mine = {.pid = pshm__os_pid(),
+                              .number = segment->number,
                               .start_time = pshm__process_start_time(),
                               .since_ns = pshm__os_wall_clock_ns()};
     pshm__os_command(mine.command, sizeof(mine.command));
     const pshm__participant *shared = slot_at(segment, segment->slot);
     PSHM__PUBLISH(shared, &mine);
-    return pshm__os_file_lock(segment->file, written_offset(segment, segment->slot));
+    int code = pshm__os_file_lock(segment->file, written_offset(segment, segment->slot));
+    if (code == 0) {
+        PSHM__ADD(directory->joined, 1);
+        pshm__notify_all(segment); /* those that wait have us watched */
+    }
+    return code;
+}
+
+void pshm__participant_departed(pshm_segment *segment) {
+    PSHM__ADD(pshm__directory_of(segment)->departed, 1);
+    pshm__notify_all(segment);
 }
 
 int pshm__participant_join(pshm_segment *segment) {
@@ -70,7 +85,8 @@ bool pshm__participant_any_other(pshm__file file, uint64_t offset, uint32_t capa
 
 /* False if nobody has the slot. The lock is asked before the bytes are read: whoever has it then
  * has written them before, so if they are a dead predecessor's, nobody had it. */
-static bool read_slot(const pshm_segment *segment, uint32_t slot, pshm_participant_info *out) {
+bool pshm__participant_read(const pshm_segment *segment, uint32_t slot,
+                            pshm_participant_info *out) {
     if (slot != segment->slot &&
         !pshm__os_file_is_locked(segment->file, written_offset(segment, slot), 1))
         return false;
@@ -92,11 +108,20 @@ static bool read_slot(const pshm_segment *segment, uint32_t slot, pshm_participa
     return true;
 }
 
+bool pshm__participant_lives(const pshm_segment *segment, uint32_t slot, uint32_t number) {
+    const uint32_t *shared = &slot_at(segment, slot)->number;
+    if (slot == segment->slot)
+        return number == segment->number;
+    return pshm__os_file_is_locked(segment->file, written_offset(segment, slot), 1) &&
+           atomic_load((const _Atomic uint32_t *)shared) == number;
+}
+
 bool pshm__participant_is_there(const pshm_segment *segment,
                                 const pshm_participant_info *participant) {
     pshm_participant_info now;
-    return read_slot(segment, participant->slot, &now) && now.pid == participant->pid &&
-           now.start_time == participant->start_time && now.since_ns == participant->since_ns;
+    return pshm__participant_read(segment, participant->slot, &now) &&
+           now.pid == participant->pid && now.start_time == participant->start_time &&
+           now.since_ns == participant->since_ns;
 }
 
 int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
@@ -107,7 +132,7 @@ int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
         found = pshm__fail(PSHM_ECLOSED, "participants: segment=%s is closed", segment->name);
     }
     while (found == 0 && *cursor < segment->participant_capacity)
-        found = read_slot(segment, (uint32_t)(*cursor)++, out);
+        found = pshm__participant_read(segment, (uint32_t)(*cursor)++, out);
     pshm__guard_unlock(&segment->guard);
     return found;
 }

@@ -106,6 +106,16 @@ int pshm__os_mutex_unlock(void *mutex);
  * so that no thread is taken for a dead one that had its number. */
 bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid);
 
+/* ---- futex.c: to sleep until a word changes ---------------------------------------------- */
+
+/* Sleep if the word is `seen`, until pshm__os_wake is called for it in any process; below zero the
+ * time is without an end. 0 (also without a reason), PSHM_ETIMEDOUT, PSHM_EINTERRUPTED if a signal
+ * handler has run in the thread, or PSHM_EOS. */
+int pshm__os_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns);
+
+/* Wake all that sleep on the word. */
+void pshm__os_wake(const uint32_t *word);
+
 /* ---- process.c --------------------------------------------------------------------------- */
 
 /* What a segment must have in common with a process that opens it. */
@@ -124,6 +134,9 @@ int64_t pshm__os_monotonic_ns(void);
 int64_t pshm__os_started_ns(uint64_t start_time);
 void pshm__os_sleep_ns(int64_t ns);
 int pshm__os_random(void *out, size_t bytes);
+
+/* Run `body` in a thread of its own, which is never interrupted by a signal and never joined. */
+int pshm__os_thread_start(void *(*body)(void *));
 
 /* Call this when the process ends in order. */
 void pshm__os_at_exit(void (*at_exit)(void));

@@ -14,6 +14,18 @@ static pshm_segment *open_segments;
 
 /* ---- the list of open segments, for the process's end and for forked children ---- */
 
+/* Withdraw from the synchronizers. */
+static void depart(pshm_segment *segment, bool at_exit) {
+    uint64_t cursor = 0;
+    pshm__entry entry;
+    pshm__sync sync;
+    while (pshm__directory_next(segment, &cursor, &entry) == 1) {
+        const pshm__kind *kind = pshm__kind_of(entry.kind);
+        if (kind->depart != NULL && pshm__sync_of(segment, &entry, &sync))
+            kind->depart(&sync, at_exit);
+    }
+}
+
 /* Give up the participation, and the segment if that was the last; the lifecycle lock is held. */
 static void leave(pshm_segment *segment) {
     pshm__participant_leave(segment);
@@ -31,7 +43,10 @@ static void at_exit(void) {
     if (!pshm__guard_try(&open_guard))
         return;
     for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
-        if (atomic_load(&segment->state) != PSHM__OPEN || segment->lifetime != PSHM_LAST_OUT)
+        if (atomic_load(&segment->state) != PSHM__OPEN)
+            continue;
+        depart(segment, true);
+        if (segment->lifetime != PSHM_LAST_OUT)
             continue;
         int code;
         while ((code = pshm__lifecycle_try_enter(segment->file)) == PSHM_EBUSY && naps-- > 0)
@@ -40,6 +55,7 @@ static void at_exit(void) {
             leave(segment);
             segment->left = true;
             pshm__lifecycle_leave(segment->file);
+            pshm__participant_departed(segment);
         }
     }
     pshm__guard_unlock(&open_guard);
@@ -61,9 +77,11 @@ static void before_fork(void) {
         else
             pshm__os_file_close(heir);
     }
+    pshm__sentry_before_fork();
 }
 
 static void in_parent(void) {
+    pshm__sentry_after_fork(false);
     for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
         if (segment->heir != PSHM__NO_FILE)
             pshm__os_file_close(segment->heir);
@@ -75,12 +93,19 @@ static void in_parent(void) {
  * threads that the child does not have, a close may have been under way in one. */
 static void in_child(void) {
     pshm__thread_forget();
+    pshm__sentry_after_fork(true);
     for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
         pshm__guard_init(&segment->guard);
         segment->file = segment->heir;
         segment->slot = segment->heir_slot;
         segment->watch = NULL; /* its descriptors have been closed */
         segment->watch_ended = false;
+        atomic_store(&segment->operations, 0);
+        atomic_store(&segment->covered, 0);
+        for (pshm__handle *handle = segment->handles; handle != NULL; handle = handle->next) {
+            if (handle->kind == PSHM_CONDITION) /* the threads that wait are the parent's */
+                handle->condition.first = handle->condition.last = NULL;
+        }
         bool joined = segment->file != PSHM__NO_FILE && pshm__participant_sign(segment) == 0;
         if (!joined && segment->file != PSHM__NO_FILE)
             pshm__os_file_close(segment->file); /* gives the slot back */
@@ -379,8 +404,12 @@ void pshm_segment_unpin(pshm_segment *segment) {
 static const char *lock_held_here(pshm_segment *segment) {
     uint64_t cursor = 0;
     pshm__entry entry;
+    pshm__sync sync;
     while (pshm__directory_next(segment, &cursor, &entry) == 1) {
-        if (pshm__lock_is_held_here(&entry.object->lock))
+        const pshm__kind *kind = pshm__kind_of(entry.kind);
+        if (kind->is_held_here != NULL && pshm__sync_of(segment, &entry, &sync)
+                ? kind->is_held_here(&sync)
+                : pshm__lock_is_held_here(&entry.object->lock))
             return entry.object->name;
     }
     return NULL;
@@ -410,11 +439,18 @@ int pshm_segment_close(pshm_segment *segment) {
     atomic_store(&segment->state, PSHM__CLOSED);
     pshm__guard_unlock(&open_guard);
     pshm__watch_end(segment);
+    pshm__sentry_forget(segment);
+    pshm__notify_all(segment); /* our own that wait, for whom it is closed */
+    while (atomic_load(&segment->operations) != 0)
+        pshm__os_sleep_ns(20000);
+    if (!segment->left)
+        depart(segment, false);
     if (!segment->left && pshm__lifecycle_enter(segment->file) == 0) {
         leave(segment);
         pshm__lifecycle_leave(segment->file);
     }
     pshm__os_file_close(segment->file); /* ends the participation, whatever came before */
+    pshm__participant_departed(segment);
     pshm__guard_unlock(&segment->guard);
     pshm_segment_unpin(segment);
     return 0;

@@ -48,13 +48,25 @@ static inline void pshm__store_32(const uint32_t *field, uint32_t value, memory_
     atomic_store_explicit((_Atomic uint32_t *)pshm__writable(field), value, order);
 }
 
+static inline void pshm__store_i64(const int64_t *field, int64_t value, memory_order order) {
+    atomic_store_explicit((_Atomic int64_t *)pshm__writable(field), value, order);
+}
+
 static inline void pshm__store_64(const uint64_t *field, uint64_t value, memory_order order) {
     atomic_store_explicit((_Atomic uint64_t *)pshm__writable(field), value, order);
 }
 
-static inline void pshm__add_64(const uint64_t *field, uint64_t value) {
-    atomic_fetch_add_explicit((_Atomic uint64_t *)pshm__writable(field), value,
-                              memory_order_relaxed);
+static inline uint32_t pshm__add_32(const uint32_t *field, uint32_t value) {
+    return atomic_fetch_add((_Atomic uint32_t *)pshm__writable(field), value);
+}
+
+static inline uint64_t pshm__add_64(const uint64_t *field, uint64_t value) {
+    return atomic_fetch_add((_Atomic uint64_t *)pshm__writable(field), value);
+}
+
+static inline bool pshm__swap_64(const uint64_t *field, uint64_t *expected, uint64_t value) {
+    return __atomic_compare_exchange_n((uint64_t *)pshm__writable(field), expected, value, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static inline void pshm__store_word(const void *to, const void *from, size_t word) {
@@ -69,16 +81,23 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
     do {                                                    \
         PSHM__KILL_POINT(#field, 0);                        \
         _Generic((field), uint32_t                          \
-                 : pshm__store_32, uint64_t                 \
+                 : pshm__store_32, int64_t                  \
+                 : pshm__store_i64, uint64_t                \
                  : pshm__store_64)(&(field), value, order); \
     } while (0)
 
-/* Add to a counter of 64 bits that others add to as well. */
-#define PSHM__ADD(field, value)        \
-    do {                               \
-        PSHM__KILL_POINT(#field, 0);   \
-        pshm__add_64(&(field), value); \
-    } while (0)
+/* Add to a counter of 32 or 64 bits that others add to as well, and tell what it was before. */
+#define PSHM__ADD(field, value)                                                   \
+    (PSHM__KILL_POINT(#field " += " #value, 0), _Generic((field), uint32_t        \
+                                                         : pshm__add_32, uint64_t \
+                                                         : pshm__add_64)(&(field), value))
+
+/* Store into a word of 64 bits if it is as expected, and tell; if not, *expected is what it is. */
+#define PSHM__SWAP(field, expected, value) \
+    (PSHM__KILL_POINT("swap " #field, 0), pshm__swap_64(&(field), expected, value))
+
+/* Wake all that sleep on the word; no change of memory, but one that others can see. */
+#define PSHM__WAKE(word) (PSHM__KILL_POINT("wake", 0), pshm__os_wake(&(word)))
 
 /* Copy a struct word by word, each atomically, the first one last and with release order. */
 #define PSHM__PUBLISH(to, from)                                             \
@@ -101,7 +120,9 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
 /* The elements of an object: what is stored there is the user's. */
 #define PSHM__PAYLOAD(object) pshm__writable((object) + 1)
 
-#pragma GCC poison pshm__writable pshm__store_32 pshm__store_64 pshm__add_64 pshm__store_word
+#pragma GCC poison pshm__writable pshm__store_32 pshm__store_i64 pshm__store_64 pshm__add_32 \
+    pshm__add_64 pshm__swap_64
+#pragma GCC poison pshm__store_word
 
 /* GCC's <stdatomic.h> stores through a pointer to const without a word; its builtins refuse to, as
  * Clang's header does. Those that the library does not use are no longer there. */

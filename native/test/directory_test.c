@@ -79,6 +79,12 @@ static void shouldMakeObjectsOfAllTypes(void) {
 static void shouldTellWhatAnObjectTakes(void) {
     CHECK_EQ(pshm_object_bytes(PSHM_LOCK, 0, 0), 320);
     CHECK_EQ(pshm_object_bytes(PSHM_LOCK, 99, -5), 320);
+    CHECK_EQ(pshm_object_bytes(PSHM_SEMAPHORE, 0, 0), 320 + 64 + 2048);
+    CHECK_EQ(pshm_object_bytes(PSHM_EVENT, 0, 0), 384);
+    CHECK_EQ(pshm_object_bytes(PSHM_LATCH, 0, 5), 384);
+    CHECK_EQ(pshm_object_bytes(PSHM_BARRIER, 0, 2), 320 + 1088 + 2048);
+    CHECK_EQ(pshm_object_bytes(PSHM_RWLOCK, 0, 0), 320 + 192 + 2048);
+    CHECK_EQ(pshm_object_bytes(PSHM_CONDITION, 0, 0), 320 + 64 + 2048);
     CHECK_EQ(pshm_object_bytes(PSHM_VALUE, PSHM_INT64, -5), 384);
     CHECK_EQ(pshm_object_bytes(PSHM_ARRAY, PSHM_INT8, 1), 384);
     CHECK_EQ(pshm_object_bytes(PSHM_ARRAY, PSHM_INT8, 64), 384);
@@ -90,7 +96,10 @@ static void shouldTellWhatAnObjectTakes(void) {
         int64_t length;
         const char *value;
     } bad[] = {{0, 1, 1, "kind=0"},
-               {4, 1, 1, "kind=4"},
+               {10, 1, 1, "kind=10"},
+               {PSHM_SEMAPHORE, 0, -1, "permits=-1"},
+               {PSHM_LATCH, 0, -1, "count=-1"},
+               {PSHM_BARRIER, 0, 0, "parties=0"},
                {-1, 1, 1, "kind=-1"},
                {PSHM_ARRAY, 0, 1, "type=0"},
                {PSHM_ARRAY, 9, 1, "type=9"},
@@ -102,7 +111,7 @@ static void shouldTellWhatAnObjectTakes(void) {
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         CHECK_EQ(pshm_object_bytes(bad[i].kind, bad[i].type, bad[i].length), PSHM_EINVAL);
         CHECK_DETAIL(bad[i].value);
-        CHECK_DETAIL("take 1 to ");
+        CHECK_DETAIL("; take ");
     }
     int64_t most = INT64_MAX - 320 - 64;
     CHECK(pshm_object_bytes(PSHM_ARRAY, PSHM_INT8, most) > 0);
@@ -126,7 +135,7 @@ static void shouldShowBothSidesOfAMismatch(void) {
     CHECK_DETAIL("array of int32, length=10");
     CHECK_DETAIL("array of int64, length=10");
     CHECK_CODE(pshm_array_open(segment, "bids", PSHM_INT32, 11, &array), PSHM_ETYPE);
-    CHECK_DETAIL("length=10,");
+    CHECK_DETAIL("length=10, and");
     CHECK_DETAIL("length=11;");
     CHECK_CODE(pshm_value_open(segment, "bids", PSHM_INT32, &value), PSHM_ETYPE);
     CHECK(value == NULL);
@@ -134,7 +143,7 @@ static void shouldShowBothSidesOfAMismatch(void) {
     CHECK_DETAIL("value of int32");
     CHECK_CODE(pshm_lock_open(segment, "bids", &lock), PSHM_ETYPE);
     CHECK(lock == NULL);
-    CHECK_DETAIL("lock of none");
+    CHECK_DETAIL("asked for as lock;");
     CHECK_OK(pshm_value_open(segment, "one", PSHM_INT8, &value));
     CHECK_CODE(pshm_array_open(segment, "one", PSHM_INT8, 1, &array), PSHM_ETYPE);
     CHECK_EQ(pshm_segment_free_bytes(segment), left - 384);

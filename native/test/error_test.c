@@ -49,10 +49,13 @@ static void shouldKeepTheNumbers(void) {
     CHECK_EQ(PSHM_EUNNAMED, -20);
     CHECK_EQ(PSHM_EGOOD, -21);
     CHECK_EQ(PSHM_EOS, -22);
+    CHECK_EQ(PSHM_EINTERRUPTED, -23);
+    CHECK_EQ(PSHM_EBROKEN, -24);
+    CHECK_EQ(PSHM_EOVERFLOW, -25);
 }
 
 static void shouldAnswerForUnknownCodes(void) {
-    const int unknown[] = {-23, -1000, INT32_MIN};
+    const int unknown[] = {-26, -1000, INT32_MIN};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         CHECK_STR(pshm_error_name(unknown[i]), "PSHM_EUNKNOWN");
         CHECK_STR(pshm_error_text(unknown[i]), "not a code of this library");

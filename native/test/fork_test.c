@@ -283,6 +283,7 @@ enum { FORKED = 60 };
 
 typedef struct forks {
     atomic_int count;
+    atomic_int ready; /* of them: until then a child has what its parent has open */
     int pids[FORKED];
 } forks;
 
@@ -297,6 +298,7 @@ static void fork_while_opening(void *argument) {
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, 0);
             alarm(check_seconds);
+            shared->ready++;
             for (;;)
                 pause();
         }
@@ -318,7 +320,7 @@ static void shouldHaveNoPartInWhatIsUnderWay(void) {
     pshm_segment *segment;
     CHECK_OK(pshm_segment_create(name_of("s"), 4096, &last_out, &segment));
     pid_t parent = start(fork_while_opening, shared);
-    AWAIT(shared->count == FORKED);
+    AWAIT(shared->count == FORKED && shared->ready == FORKED);
     kill_child(parent);
     uint64_t cursor = 0;
     pshm_participant_info info;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,19 @@ int pshm__os_random(void *out, size_t bytes) {
         return 0;
     int error = errno;
     return pshm__fail(PSHM_EOS, "getrandom: %s (errno %d)", strerror(error), error);
+}
+
+int pshm__os_thread_start(void *(*body)(void *)) {
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread, NULL, body, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0)
+        return pshm__fail(PSHM_EOS, "pthread_create: %s (errno %d)", strerror(error), error);
+    pthread_detach(thread);
+    return 0;
 }
 
 void pshm__os_at_exit(void (*at_exit)(void)) { atexit(at_exit); }

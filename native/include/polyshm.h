@@ -168,14 +168,16 @@ typedef struct pshm_lock_info {
 } pshm_lock_info;
 
 /* A flag of the caller's that ends waits, in memory of any kind; pshm_interrupt_init first. */
+#define PSHM_INTERRUPT_WORDS 12
 typedef struct pshm_interrupt {
-    uint64_t opaque[12];
+    uint64_t opaque[PSHM_INTERRUPT_WORDS];
 } pshm_interrupt;
 
 /* One thread's wait for a synchronizer, in memory of the caller's; made by the functions whose name
  * ends in _prepare. */
+#define PSHM_WAIT_WORDS 16
 typedef struct pshm_wait {
-    uint64_t opaque[16];
+    uint64_t opaque[PSHM_WAIT_WORDS];
 } pshm_wait;
 
 /* ---- errors ---------------------------------------------------------------------------- */
@@ -426,6 +428,10 @@ PSHM_API void pshm_lock_told(pshm_lock_info *out);
  * memory must not move. Any thread may take each of the steps, one at a time. */
 
 PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
+
+/* From now on a signal handler that has run in the thread ends no wait that has this interrupt: for
+ * runtimes that use signals themselves. */
+PSHM_API void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt);
 
 /* End the wait that has this interrupt, or else the next one: it stays raised. Any thread; it must
  * not be called when the interrupt's memory may be gone. */

@@ -79,6 +79,7 @@ typedef struct flag {
     pshm__guard guard;
     const pshm__events *sleeps_on; /* null if nobody does */
     bool raised;
+    bool ignores_signals;
 } flag;
 
 PSHM__ASSERT(sizeof(flag) <= sizeof(pshm_interrupt), "polyshm.h: pshm_interrupt");
@@ -88,6 +89,10 @@ static flag *flag_of(pshm_interrupt *interrupt) { return (flag *)(void *)interru
 void pshm_interrupt_init(pshm_interrupt *interrupt) {
     memset(interrupt, 0, sizeof(*interrupt));
     pshm__guard_init(&flag_of(interrupt)->guard);
+}
+
+void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt) {
+    flag_of(interrupt)->ignores_signals = true;
 }
 
 void pshm_interrupt_raise(pshm_interrupt *interrupt) {
@@ -189,7 +194,8 @@ int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns
         code = 0;
     if (listen(interrupt, NULL))
         code = PSHM_EINTERRUPTED;
-    else if (code == PSHM_EINTERRUPTED && interrupt == NULL)
+    else if (code == PSHM_EINTERRUPTED &&
+             (interrupt == NULL || flag_of(interrupt)->ignores_signals))
         code = 0;
     PSHM__ADD(events->waiters, (uint32_t)-1);
     pshm_segment_unpin(sync->segment);

@@ -9,7 +9,8 @@ package io.polyshm;
  * <p>What a caller may want to handle has a subclass of its own. What is a mistake of the program
  * has the JDK's exception: {@link IllegalArgumentException} for a name or a size that cannot be,
  * {@link IndexOutOfBoundsException} for an index, {@link IllegalMonitorStateException} for an
- * unlock by a thread that does not hold the lock; their messages say the same things.
+ * unlock by a thread that does not hold the lock, {@link IllegalStateException} for more permits
+ * than a semaphore can have; their messages say the same things.
  */
 public class PolyshmException extends RuntimeException {
     private static final long serialVersionUID = 1;

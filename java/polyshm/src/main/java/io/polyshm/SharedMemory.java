@@ -71,7 +71,19 @@ public final class SharedMemory implements AutoCloseable, Serializable {
         /** A {@link SharedValue}. */
         VALUE,
         /** A {@link Lock} that stands alone. */
-        LOCK
+        LOCK,
+        /** A semaphore. */
+        SEMAPHORE,
+        /** An {@link Event}. */
+        EVENT,
+        /** A {@link Latch}. */
+        LATCH,
+        /** A barrier. */
+        BARRIER,
+        /** A read-write lock. */
+        READ_WRITE_LOCK,
+        /** A condition of a {@link Lock}. */
+        CONDITION
     }
 
     /**
@@ -79,8 +91,10 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      *
      * @param name its name
      * @param kind what it is
-     * @param elementType the primitive type of its elements, {@code void.class} for a lock
-     * @param length its elements, 1 for a value and 0 for a lock
+     * @param elementType the primitive type of its elements, {@code void.class} for what is neither
+     *     an array nor a value
+     * @param length its elements, 1 for a value; the permits, the count or the parties that a
+     *     synchronizer began with; else 0
      * @param sizeBytes what it takes of the segment's memory, its lock included
      */
     public record ObjectInfo(

@@ -44,6 +44,8 @@ public final class Attachment {
     private final byte[] id;
     private final Set<View> views = Collections.newSetFromMap(new WeakHashMap<>());
     private final ConcurrentHashMap<Long, NativeLock> locks = new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<Long, NativeSynchronizer> synchronizers =
+            new ConcurrentHashMap<>();
     private final AtomicInteger pins = new AtomicInteger();
     private final ExitWatch exits = new ExitWatch(this);
     private final long sizeBytes;
@@ -106,6 +108,11 @@ public final class Attachment {
     /** The lock behind a native handle: always the same object. */
     public NativeLock lock(long handle) {
         return locks.computeIfAbsent(handle, each -> new NativeLock(this, each));
+    }
+
+    /** The synchronizer behind a native handle: always the same object. */
+    public NativeSynchronizer synchronizer(long handle) {
+        return synchronizers.computeIfAbsent(handle, each -> new NativeSynchronizer(this, each));
     }
 
     /** Have an action run when a participant is gone. */

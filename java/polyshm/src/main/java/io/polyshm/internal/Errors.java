@@ -43,6 +43,7 @@ final class Errors {
         return switch (name) {
             case "PSHM_EINVAL", "PSHM_ENAME" -> new IllegalArgumentException(message);
             case "PSHM_ENOTOWNER" -> new IllegalMonitorStateException(message);
+            case "PSHM_EOVERFLOW" -> new IllegalStateException(message);
             case "PSHM_EEXIST" -> new AlreadyExistsException(name, message, null);
             case "PSHM_ENOENT" -> new NotFoundException(name, message, null);
             case "PSHM_EACCES" -> new PermissionDeniedException(name, message, null);
@@ -56,8 +57,9 @@ final class Errors {
             case "PSHM_EUNAVAILABLE" -> new UnavailableException(name, message, null);
             case "PSHM_ENOMEM" ->
                     new PolyshmException(name, message, new OutOfMemoryError(message));
-            // EOWNERDIED has its death added by NativeLock; ETIMEDOUT, EUNNAMED and EGOOD are
-            // outcomes that it handles. What a later library may add gets the root.
+            // EOWNERDIED has its death added by NativeLock; ETIMEDOUT, EINTERRUPTED, EBROKEN,
+            // EUNNAMED and EGOOD are outcomes that are handled where they come. What a later
+            // library may add gets the root.
             default -> new PolyshmException(name, message, null);
         };
     }

@@ -4,10 +4,13 @@ package io.polyshm.internal;
 import io.polyshm.UnavailableException;
 import io.polyshm.internal.ParticipantInfo.Identity;
 import io.polyshm.internal.binding.Natives;
+import io.polyshm.internal.binding.pshm_barrier_info;
 import io.polyshm.internal.binding.pshm_lock_info;
 import io.polyshm.internal.binding.pshm_object_info;
 import io.polyshm.internal.binding.pshm_options;
 import io.polyshm.internal.binding.pshm_participant_info;
+import io.polyshm.internal.binding.pshm_rwlock_info;
+import io.polyshm.internal.binding.pshm_semaphore_info;
 import java.io.File;
 import java.io.IOException;
 import java.net.URL;
@@ -31,7 +34,18 @@ import org.bytedeco.javacpp.Pointer;
  * themselves and look at the code first.
  */
 public final class Native {
-    private static final String[] KIND_NAMES = {"", "array", "value", "lock"}; // by pshm_kind
+    private static final String[] KIND_NAMES = { // by pshm_kind
+        "",
+        "array",
+        "value",
+        "lock",
+        "semaphore",
+        "event",
+        "latch",
+        "barrier",
+        "read-write lock",
+        "condition"
+    };
     private static final int OTHERS_WRITE = 0002; // in mode bits
     private static final int SEGMENT_ID_BYTES = 16;
     private static final Throwable LOAD_FAILURE = load();
@@ -222,6 +236,69 @@ public final class Native {
         }
         Errors.check(Natives.pshm_lock_open(segment, name, out));
         return new ObjectHandles(0, out[0]);
+    }
+
+    /** What a {@code pshm_kind} is called in messages. */
+    public static String kindName(int kind) {
+        return KIND_NAMES[kind];
+    }
+
+    /**
+     * Gets or creates a synchronizer.
+     *
+     * @param parameter permits, count or parties; 0 if it has none
+     * @param bounded a semaphore
+     * @return its native handle
+     */
+    public static long synchronizer(
+            long segment, int kind, String name, long parameter, boolean bounded) {
+        checkName(kindName(kind), name);
+        long[] out = new long[1];
+        Errors.check(
+                switch (kind) {
+                    case Natives.PSHM_SEMAPHORE ->
+                            Natives.pshm_semaphore_open(
+                                    segment, name, parameter, bounded ? 1 : 0, out);
+                    case Natives.PSHM_EVENT -> Natives.pshm_event_open(segment, name, out);
+                    case Natives.PSHM_LATCH ->
+                            Natives.pshm_latch_open(segment, name, parameter, out);
+                    case Natives.PSHM_BARRIER ->
+                            Natives.pshm_barrier_open(segment, name, parameter, out);
+                    case Natives.PSHM_RWLOCK -> Natives.pshm_rwlock_open(segment, name, out);
+                    default -> throw new IllegalArgumentException("kind=" + kind);
+                });
+        return out[0];
+    }
+
+    /** The condition of that name of a lock; its native handle. */
+    public static long condition(long lock, String name) {
+        checkName(kindName(Natives.PSHM_CONDITION), name);
+        long[] out = new long[1];
+        Errors.check(Natives.pshm_condition_open(lock, name, out));
+        return out[0];
+    }
+
+    /** What is known of a semaphore. */
+    public static <T> T inspectSemaphore(long semaphore, Function<pshm_semaphore_info, T> read) {
+        pshm_semaphore_info info =
+                new pshm_semaphore_info(memory(Loader.sizeof(pshm_semaphore_info.class)));
+        Errors.check(Natives.pshm_semaphore_inspect(semaphore, info));
+        return read.apply(info);
+    }
+
+    /** What is known of a barrier. */
+    public static <T> T inspectBarrier(long barrier, Function<pshm_barrier_info, T> read) {
+        pshm_barrier_info info =
+                new pshm_barrier_info(memory(Loader.sizeof(pshm_barrier_info.class)));
+        Errors.check(Natives.pshm_barrier_inspect(barrier, info));
+        return read.apply(info);
+    }
+
+    /** Who has a read-write lock and what has happened to it. */
+    public static <T> T inspectReadWriteLock(long lock, Function<pshm_rwlock_info, T> read) {
+        pshm_rwlock_info info = new pshm_rwlock_info(memory(Loader.sizeof(pshm_rwlock_info.class)));
+        Errors.check(Natives.pshm_rwlock_inspect(lock, info));
+        return read.apply(info);
     }
 
     /** The segment's objects, each turned into a {@code T} by {@code read}. */

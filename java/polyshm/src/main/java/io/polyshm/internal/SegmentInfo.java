@@ -4,6 +4,7 @@ package io.polyshm.internal;
 import io.polyshm.SharedMemory.Kind;
 import io.polyshm.SharedMemory.ObjectInfo;
 import io.polyshm.internal.binding.Natives;
+import io.polyshm.internal.binding.pshm_object_info;
 import io.polyshm.internal.binding.pshm_participant_info;
 import java.lang.ref.Reference;
 import java.util.List;
@@ -15,8 +16,6 @@ import java.util.function.LongFunction;
 public final class SegmentInfo {
     private static final Map<Integer, Class<?>> ELEMENT_TYPES =
             Map.of(
-                    0,
-                    void.class,
                     Natives.PSHM_BOOLEAN,
                     boolean.class,
                     Natives.PSHM_INT8,
@@ -38,7 +37,13 @@ public final class SegmentInfo {
             Map.of(
                     Natives.PSHM_ARRAY, Kind.ARRAY,
                     Natives.PSHM_VALUE, Kind.VALUE,
-                    Natives.PSHM_LOCK, Kind.LOCK);
+                    Natives.PSHM_LOCK, Kind.LOCK,
+                    Natives.PSHM_SEMAPHORE, Kind.SEMAPHORE,
+                    Natives.PSHM_EVENT, Kind.EVENT,
+                    Natives.PSHM_LATCH, Kind.LATCH,
+                    Natives.PSHM_BARRIER, Kind.BARRIER,
+                    Natives.PSHM_RWLOCK, Kind.READ_WRITE_LOCK,
+                    Natives.PSHM_CONDITION, Kind.CONDITION);
 
     private SegmentInfo() {}
 
@@ -51,19 +56,18 @@ public final class SegmentInfo {
     }
 
     public static List<ObjectInfo> objects(Attachment attachment) {
-        return of(
-                attachment,
-                "objects",
-                segment ->
-                        Native.objects(
-                                segment,
-                                info ->
-                                        new ObjectInfo(
-                                                Text.of(info.name()),
-                                                KINDS.get(info.kind()),
-                                                ELEMENT_TYPES.get(info.type()),
-                                                info.length(),
-                                                info.bytes())));
+        return of(attachment, "objects", segment -> Native.objects(segment, SegmentInfo::object));
+    }
+
+    private static ObjectInfo object(pshm_object_info info) {
+        Kind kind = KINDS.get(info.kind());
+        boolean hasElements = kind == Kind.ARRAY || kind == Kind.VALUE;
+        return new ObjectInfo(
+                Text.of(info.name()),
+                kind,
+                hasElements ? ELEMENT_TYPES.get(info.type()) : void.class,
+                kind == Kind.CONDITION ? 0 : info.length(), // which tells its lock
+                info.bytes());
     }
 
     public static List<ParticipantInfo> participants(Attachment attachment) {

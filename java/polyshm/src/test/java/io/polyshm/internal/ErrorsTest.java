@@ -50,7 +50,10 @@ class ErrorsTest {
                     Map.entry("PSHM_EDEPTH", PolyshmException.class),
                     Map.entry("PSHM_EUNNAMED", PolyshmException.class),
                     Map.entry("PSHM_EGOOD", PolyshmException.class),
-                    Map.entry("PSHM_EOS", PolyshmException.class));
+                    Map.entry("PSHM_EOS", PolyshmException.class),
+                    Map.entry("PSHM_EINTERRUPTED", PolyshmException.class),
+                    Map.entry("PSHM_EBROKEN", PolyshmException.class),
+                    Map.entry("PSHM_EOVERFLOW", IllegalStateException.class));
 
     @BeforeAll
     static void load() {

@@ -74,8 +74,9 @@ int pshm__participant_join(pshm_segment *segment) {
 
 void pshm__participant_leave(pshm_segment *segment) {
     const pshm__participant *shared = slot_at(segment, segment->slot);
-    PSHM__STORE(shared->pid, 0, memory_order_relaxed);
+    /* First: as long as it counts as alive it is listed, or nobody would watch it. */
     pshm__os_file_unlock(segment->file, written_offset(segment, segment->slot));
+    PSHM__STORE(shared->pid, 0, memory_order_relaxed);
     pshm__os_file_unlock(segment->file, pshm__participant_offset(segment, segment->slot));
 }
 

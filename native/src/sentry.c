@@ -87,33 +87,43 @@ static bool go_on_duty(void) {
     return on_duty;
 }
 
-static bool is_watched(const pshm_segment *segment, const pshm_participant_info *participant) {
-    for (const post *each = posts; each != NULL; each = each->next) {
-        if (each->segment == segment && each->participant.slot == participant->slot &&
-            each->participant.pid == participant->pid &&
-            each->participant.start_time == participant->start_time &&
-            each->participant.since_ns == participant->since_ns)
-            return true;
+/* The post of a process for the segment: one for this participant, or one whose participant has
+ * left, so that a process that comes and goes takes one descriptor. That it has not ended says that
+ * its number is its own. */
+static post *post_for(const pshm_segment *segment, const pshm_participant_info *participant) {
+    for (post *each = posts; each != NULL; each = each->next) {
+        if (each->segment == segment && each->participant.pid == participant->pid &&
+            !pshm__os_process_has_ended(each->process) &&
+            ((each->participant.slot == participant->slot &&
+              each->participant.since_ns == participant->since_ns) ||
+             !pshm__participant_is_there(segment, &each->participant)))
+            return each;
     }
-    return false;
+    return NULL;
 }
 
-/* 0, also if it has gone already, or a failure. */
+/* 0, also if it has gone already, or a failure. One that has ended, and that the kernel's lock says
+ * is there still, cannot be watched: it has a child that vfork has made. */
 static int watch(pshm_segment *segment, const pshm_participant_info *participant) {
-    post *fresh = malloc(sizeof(*fresh));
-    if (fresh == NULL)
+    post *each = post_for(segment, participant);
+    if (each != NULL) {
+        each->participant = *participant;
+        return 0;
+    }
+    each = malloc(sizeof(*each));
+    if (each == NULL)
         return PSHM_ENOMEM;
-    *fresh = (post){.segment = segment, .participant = *participant, .next = posts};
-    int code = pshm__os_alarm_add(&alarm, (uint32_t)participant->pid, &fresh->process);
-    if (code == 0 && !pshm__participant_is_there(segment, participant)) {
-        pshm__os_alarm_remove(&alarm, fresh->process);
-        code = PSHM_ENOENT;
+    *each = (post){.segment = segment, .participant = *participant, .next = posts};
+    int code = pshm__os_alarm_add(&alarm, (uint32_t)participant->pid, &each->process);
+    const bool is_there = pshm__participant_is_there(segment, participant);
+    if (code == 0 && is_there) {
+        posts = each;
+        return 0;
     }
     if (code == 0)
-        posts = fresh;
-    else
-        free(fresh);
-    return code == PSHM_ENOENT ? 0 : code;
+        pshm__os_alarm_remove(&alarm, each->process);
+    free(each);
+    return is_there ? code : 0;
 }
 
 /* Of segment->covered: that it was covered once, and `joined` of then. */
@@ -125,7 +135,7 @@ bool pshm__sentry_cover(pshm_segment *segment) {
     if (atomic_load(&segment->covered) == joined)
         return true;
     pshm__guard_lock(&guard);
-    if (atomic_load(&segment->state) == PSHM__CLOSED) {
+    if (atomic_load(&segment->state) == PSHM__CLOSED || atomic_load(&segment->covered) == joined) {
         pshm__guard_unlock(&guard);
         return true;
     }
@@ -133,13 +143,14 @@ bool pshm__sentry_cover(pshm_segment *segment) {
     for (uint32_t slot = 0; covered && slot < segment->participant_capacity; slot++) {
         pshm_participant_info participant;
         if (pshm__participant_read(segment, slot, &participant) &&
-            (uint32_t)participant.pid != pshm__os_pid() && !is_watched(segment, &participant))
+            (uint32_t)participant.pid != pshm__os_pid())
             covered = watch(segment, &participant) == 0;
     }
     atomic_store(&segment->unwatched, !covered);
-    pshm__participant_departed(segment); /* one that has come and gone, perhaps */
-    if (covered)
+    if (covered) {                           /* if not, those that wait look again and again */
+        pshm__participant_departed(segment); /* one that has come and gone, perhaps */
         atomic_store(&segment->covered, joined);
+    }
     pshm__guard_unlock(&guard);
     return covered;
 }

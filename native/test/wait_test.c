@@ -1,0 +1,828 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How to wait: time, interrupts, closes, deaths and forks, for every synchronizer; tried with
+ * semaphores, and with events and latches where many wait for different things.
+ */
+#include "check.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "internal.h"
+
+enum { WAITING = 1 }; /* no code */
+
+static const int64_t endless = -1;
+
+static pshm_segment *segment;
+static pshm_semaphore *semaphore;
+static pshm_event *event;
+static pshm_latch *latch;
+static atomic_int *step; /* shared with the children */
+
+static void begin(int64_t permits) {
+    *step = 0;
+    CHECK_OK(pshm_segment_create(name_of("s"), 16384, NULL, &segment));
+    CHECK_OK(pshm_semaphore_open(segment, "s", permits, 0, &semaphore));
+    CHECK_OK(pshm_event_open(segment, "e", &event));
+    CHECK_OK(pshm_latch_open(segment, "l", 1, &latch));
+}
+
+static void end(void) {
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_OK(pshm_segment_unlink(name_of("s")));
+    CHECK_EQ(mappings(), 0);
+}
+
+static void join_by_name(void) {
+    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
+    CHECK_OK(pshm_semaphore_open(segment, "s", 3, 0, &semaphore));
+}
+
+static pshm_semaphore_info inspect(void) {
+    pshm_semaphore_info info;
+    CHECK_OK(pshm_semaphore_inspect(semaphore, &info));
+    return info;
+}
+
+static uint32_t sleepers_of(const pshm__sync *sync) {
+    return atomic_load((const _Atomic uint32_t *)&sync->events->waiters);
+}
+
+static uint32_t sleepers(void) { return sleepers_of(&semaphore->sync); }
+
+/* ---- threads that wait ---- */
+
+typedef struct waiter {
+    pthread_t thread;
+    int kind; /* a semaphore if zero */
+    int64_t permits, timeout_ns;
+    pshm_interrupt *interrupt;
+    atomic_int code;
+} waiter;
+
+static void *wait_in_thread(void *argument) {
+    waiter *self = argument;
+    switch (self->kind) {
+    case PSHM_EVENT: self->code = pshm_event_await(event, self->timeout_ns, self->interrupt); break;
+    case PSHM_LATCH: self->code = pshm_latch_await(latch, self->timeout_ns, self->interrupt); break;
+    default:
+        self->code =
+            pshm_semaphore_acquire(semaphore, self->permits, self->timeout_ns, self->interrupt);
+    }
+    return NULL;
+}
+
+static void start_waiter(waiter *self) {
+    self->code = WAITING;
+    CHECK_EQ(pthread_create(&self->thread, NULL, wait_in_thread, self), 0);
+}
+
+static void expect_code(waiter *self, int code) {
+    pthread_join(self->thread, NULL);
+    CHECK_CODE(self->code, code);
+}
+
+/* ---- time ---- */
+
+static void shouldEndWhenTheTimeIsOver(void) {
+    const int64_t times[] = {0, 1, 1000000, 30000000};
+    begin(1);
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        const int64_t since = now_ns();
+        CHECK_CODE(pshm_semaphore_acquire(semaphore, 2, times[i], NULL), PSHM_ETIMEDOUT);
+        CHECK(now_ns() - since >= times[i]); /* and not before */
+        CHECK_CODE(pshm_event_await(event, times[i], NULL), PSHM_ETIMEDOUT);
+        CHECK_CODE(pshm_latch_await(latch, times[i], NULL), PSHM_ETIMEDOUT);
+        CHECK_OK(pshm_semaphore_acquire(semaphore, 1, times[i], NULL));
+        CHECK_OK(pshm_semaphore_release(semaphore, 1));
+    }
+    CHECK_EQ(sleepers(), 0);
+    CHECK_EQ(inspect().available, 1);
+    end();
+}
+
+static void shouldWaitAsLongAsItTakes(void) {
+    const int64_t times[] = {-1, INT64_MIN, INT64_MAX, 3600000000000};
+    begin(0);
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        waiter one = {.permits = 1, .timeout_ns = times[i]};
+        start_waiter(&one);
+        AWAIT(sleepers() == 1);
+        for (int spurious = 0; spurious < 5; spurious++) {
+            CHECK_OK(pshm_semaphore_release(semaphore, 0)); /* wakes, and there is nothing */
+            sleep_ms(1);
+            AWAIT(sleepers() == 1);
+            CHECK_EQ(one.code, WAITING);
+        }
+        CHECK_OK(pshm_semaphore_release(semaphore, 1));
+        expect_code(&one, 0);
+    }
+    CHECK_EQ(inspect().held_here, 1); /* those of its own first */
+    CHECK_EQ(inspect().total, 1);
+    end();
+}
+
+/* ---- interrupts ---- */
+
+static void shouldBeInterruptedBeforeDuringAndAfter(void) {
+    pshm_interrupt interrupt;
+    begin(1);
+    pshm_interrupt_init(&interrupt);
+    CHECK_EQ(pshm_interrupt_clear(&interrupt), 0);
+    pshm_interrupt_raise(&interrupt);
+    for (int i = 0; i < 2; i++) { /* stays raised, whether there is a permit or not */
+        CHECK_CODE(pshm_semaphore_acquire(semaphore, 1, endless, &interrupt), PSHM_EINTERRUPTED);
+        CHECK_CODE(pshm_semaphore_acquire(semaphore, 2, endless, &interrupt), PSHM_EINTERRUPTED);
+        CHECK_CODE(pshm_semaphore_acquire(semaphore, 2, 0, &interrupt), PSHM_EINTERRUPTED);
+        CHECK_CODE(pshm_event_await(event, endless, &interrupt), PSHM_EINTERRUPTED);
+        CHECK_CODE(pshm_latch_await(latch, endless, &interrupt), PSHM_EINTERRUPTED);
+    }
+    CHECK_CODE(pshm_semaphore_acquire(semaphore, 2, 1000000, NULL), PSHM_ETIMEDOUT);
+    CHECK_EQ(pshm_interrupt_clear(&interrupt), 1);
+    CHECK_EQ(pshm_interrupt_clear(&interrupt), 0);
+
+    const int kinds[] = {PSHM_SEMAPHORE, PSHM_EVENT, PSHM_LATCH};
+    const pshm__sync *syncs[] = {&semaphore->sync, &event->sync, &latch->sync};
+    for (int i = 0; i < 3; i++) {
+        waiter one = {.kind = kinds[i], .permits = 2, .timeout_ns = -1, .interrupt = &interrupt};
+        waiter other = {.kind = kinds[i], .permits = 2, .timeout_ns = -1};
+        start_waiter(&one);
+        start_waiter(&other);
+        AWAIT(sleepers_of(syncs[i]) == 2);
+        pshm_interrupt_raise(&interrupt);
+        expect_code(&one, PSHM_EINTERRUPTED);
+        CHECK_EQ(pshm_interrupt_clear(&interrupt), 1);
+        AWAIT(sleepers_of(syncs[i]) == 1); /* it does not concern the other one */
+        CHECK_EQ(other.code, WAITING);
+        switch (kinds[i]) {
+        case PSHM_SEMAPHORE: CHECK_OK(pshm_semaphore_release(semaphore, 1)); break;
+        case PSHM_EVENT: CHECK_OK(pshm_event_set(event)); break;
+        default: CHECK_OK(pshm_latch_count_down(latch, 1)); break;
+        }
+        expect_code(&other, 0);
+    }
+
+    CHECK_OK(pshm_semaphore_release(semaphore, 1));
+    CHECK_OK(pshm_semaphore_acquire(semaphore, 1, endless, &interrupt));
+    pshm_interrupt_raise(&interrupt); /* after it: for the next one */
+    CHECK_CODE(pshm_semaphore_acquire(semaphore, 1, endless, &interrupt), PSHM_EINTERRUPTED);
+    end();
+}
+
+typedef struct raiser {
+    pshm_interrupt interrupt;
+    pthread_barrier_t ready;
+    atomic_bool stop;
+} raiser;
+
+static void *raise_in_thread(void *argument) {
+    raiser *self = argument;
+    for (;;) {
+        pthread_barrier_wait(&self->ready);
+        if (self->stop)
+            return NULL;
+        pshm_interrupt_raise(&self->interrupt);
+        pthread_barrier_wait(&self->ready);
+    }
+}
+
+/* Either the one or the other, and neither a permit nor an interrupt is lost. */
+static void shouldLoseNothingWhenInterruptMeetsRelease(void) {
+    enum { ROUNDS = 3000 };
+    raiser other = {.stop = false};
+    pthread_t thread;
+    uint64_t seed = 12;
+    int interrupted = 0;
+    begin(0);
+    pshm_interrupt_init(&other.interrupt);
+    pthread_barrier_init(&other.ready, NULL, 2);
+    CHECK_EQ(pthread_create(&thread, NULL, raise_in_thread, &other), 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        waiter one = {.permits = 1, .timeout_ns = -1, .interrupt = &other.interrupt};
+        start_waiter(&one);
+        if (random_next(&seed) % 2 == 0)
+            AWAIT(sleepers() == 1);
+        pthread_barrier_wait(&other.ready);
+        CHECK_OK(pshm_semaphore_release(semaphore, 1));
+        pthread_barrier_wait(&other.ready);
+        pthread_join(one.thread, NULL);
+        CHECK(one.code == 0 || one.code == PSHM_EINTERRUPTED);
+        CHECK_EQ(pshm_interrupt_clear(&other.interrupt), 1);
+        CHECK_EQ(inspect().available, one.code == 0 ? 0 : 1);
+        interrupted += one.code != 0;
+        if (one.code != 0)
+            CHECK_OK(pshm_semaphore_acquire(semaphore, 1, 0, NULL));
+        CHECK_EQ(inspect().total, 1);
+    }
+    other.stop = true;
+    pthread_barrier_wait(&other.ready);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&other.ready);
+    printf("    %d of %d interrupted\n", interrupted, ROUNDS);
+    end();
+}
+
+static atomic_int handled;
+
+static void handle(int signal) {
+    (void)signal;
+    handled++;
+}
+
+static void shouldBeEndedByASignalOnlyWithAnInterrupt(void) {
+    pshm_interrupt interrupt;
+    struct sigaction action = {.sa_handler = handle}, before;
+    begin(0);
+    pshm_interrupt_init(&interrupt);
+    CHECK_EQ(sigaction(SIGUSR1, &action, &before), 0);
+    waiter without = {.permits = 1, .timeout_ns = -1};
+    start_waiter(&without);
+    for (int i = 1; i <= 20; i++) {
+        AWAIT(sleepers() == 1);
+        pthread_kill(without.thread, SIGUSR1);
+        AWAIT(handled == i);
+    }
+    CHECK_EQ(without.code, WAITING);
+    CHECK_OK(pshm_semaphore_release(semaphore, 1));
+    expect_code(&without, 0);
+
+    waiter with = {.permits = 1, .timeout_ns = -1, .interrupt = &interrupt};
+    start_waiter(&with);
+    while (with.code == WAITING) { /* a handler that runs before it sleeps ends nothing */
+        pthread_kill(with.thread, SIGUSR1);
+        sleep_ms(1);
+    }
+    expect_code(&with, PSHM_EINTERRUPTED);
+    CHECK_EQ(pshm_interrupt_clear(&interrupt), 0);
+    sigaction(SIGUSR1, &before, NULL);
+    end();
+}
+
+/* ---- close ---- */
+
+static void shouldEndEveryWaitWhenClosed(void) {
+    enum { WAITERS = 8, ROUNDS = 50 };
+    const int kinds[] = {PSHM_SEMAPHORE, PSHM_EVENT, PSHM_LATCH};
+    pshm_interrupt interrupts[WAITERS];
+    for (int round = 0; round < ROUNDS; round++) {
+        waiter waiters[WAITERS];
+        begin(1);
+        pshm_segment_pin(segment); /* for those that have not begun */
+        for (int i = 0; i < WAITERS; i++) {
+            pshm_interrupt_init(&interrupts[i]);
+            waiters[i] = (waiter){.kind = kinds[i % 3],
+                                  .permits = 2,
+                                  .timeout_ns = i % 2 == 0 ? -1 : 3600000000000,
+                                  .interrupt = i < 4 ? &interrupts[i] : NULL};
+            start_waiter(&waiters[i]);
+        }
+        if (round % 2 == 0)
+            AWAIT(sleepers() + sleepers_of(&event->sync) + sleepers_of(&latch->sync) == WAITERS);
+        CHECK_OK(pshm_segment_close(segment));
+        CHECK_EQ(mappings(), 1);
+        for (int i = 0; i < WAITERS; i++)
+            expect_code(&waiters[i], PSHM_ECLOSED);
+        pshm_segment_unpin(segment);
+        CHECK_EQ(mappings(), 0);
+        CHECK_OK(pshm_segment_unlink(name_of("s")));
+    }
+}
+
+/* The waiters alone keep the mapping. */
+static void shouldKeepTheMappingForThoseThatWait(void) {
+    waiter one = {.permits = 1, .timeout_ns = -1};
+    begin(0);
+    start_waiter(&one);
+    AWAIT(sleepers() == 1);
+    CHECK_OK(pshm_segment_close(segment));
+    expect_code(&one, PSHM_ECLOSED);
+    CHECK_EQ(mappings(), 0);
+    CHECK_OK(pshm_segment_unlink(name_of("s")));
+}
+
+typedef struct worker {
+    pthread_t thread;
+    int role;
+    uint64_t seed;
+    long taken, given;
+    atomic_bool is_closed;
+    pshm_interrupt interrupt;
+    struct worker *next; /* whom it interrupts */
+} worker;
+
+static void *work(void *argument) {
+    worker *self = argument;
+    int code = 0;
+    while (code != PSHM_ECLOSED) {
+        pshm_semaphore_info info;
+        switch (self->role == 0 ? (int)(random_next(&self->seed) % 8) : 8 + self->role) {
+        case 0: code = pshm_semaphore_acquire(semaphore, 1, 50000, &self->interrupt); break;
+        case 1: code = pshm_semaphore_acquire(semaphore, 1, endless, NULL); break;
+        case 2: code = pshm_semaphore_try_acquire(semaphore, 1); break;
+        default: code = pshm_semaphore_acquire(semaphore, 1, endless, &self->interrupt); break;
+        case 9:
+            pshm_interrupt_raise(&self->next->interrupt);
+            code = pshm_semaphore_inspect(semaphore, &info);
+            break;
+        case 10:
+            code = pshm_semaphore_release(semaphore, 1);
+            self->given += code == 0;
+            continue;
+        }
+        self->taken += self->role == 0 && code == 0;
+        if (code == PSHM_EINTERRUPTED)
+            pshm_interrupt_clear(&self->interrupt);
+        else
+            CHECK(code == 0 || code == PSHM_EBUSY || code == PSHM_ETIMEDOUT ||
+                  code == PSHM_ECLOSED);
+    }
+    return NULL;
+}
+
+static void shouldSurviveACloseAmongEverything(void) {
+    enum { WORKERS = 6, ROUNDS = CHECK_TSAN ? 100 : 300 };
+    uint64_t seed = (uint64_t)now_ns();
+    printf("    seed=%" PRIu64 "\n", seed);
+    for (int round = 0; round < ROUNDS; round++) {
+        worker workers[WORKERS];
+        memset(workers, 0, sizeof(workers));
+        begin(0);
+        pshm_segment_pin(segment);
+        for (int i = 0; i < WORKERS; i++)
+            pshm_interrupt_init(&workers[i].interrupt);
+        for (int i = 0; i < WORKERS; i++) {
+            workers[i].role = i < WORKERS - 2 ? 0 : i == WORKERS - 2 ? 1 : 2;
+            workers[i].seed = random_next(&seed);
+            workers[i].next = &workers[i % (WORKERS - 2)];
+            CHECK_EQ(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+        }
+        struct timespec nap = {.tv_nsec = (long)(random_next(&seed) % 2000000)};
+        nanosleep(&nap, NULL);
+        CHECK_OK(pshm_segment_close(segment));
+        long taken = 0, given = 0;
+        for (int i = 0; i < WORKERS; i++) {
+            pthread_join(workers[i].thread, NULL);
+            taken += workers[i].taken;
+            given += workers[i].given;
+        }
+        CHECK(taken <= given);
+        pshm_segment_unpin(segment);
+        CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
+        CHECK_OK(pshm_semaphore_open(segment, "s", 0, 0, &semaphore));
+        const pshm_semaphore_info left = inspect();
+        CHECK(left.total <= given && left.total >= given - taken); /* some were given back */
+        CHECK_EQ(left.available, left.total);                      /* the others, by the close */
+        end();
+    }
+}
+
+/* ---- deaths ---- */
+
+static void hold(void *argument) {
+    CHECK_OK(pshm_semaphore_acquire(semaphore, *(const int64_t *)argument, endless, NULL));
+    ++*step;
+    for (;;)
+        pause();
+}
+
+static void hold_by_name(void *argument) {
+    join_by_name();
+    hold(argument);
+}
+
+static pid_t start_holder(void (*body)(void *), int64_t permits) {
+    const int before = *step;
+    pid_t pid = start(body, &permits);
+    AWAIT(*step == before + 1);
+    return pid;
+}
+
+static void hold_and_close(void *argument) {
+    CHECK_OK(pshm_semaphore_acquire(semaphore, *(const int64_t *)argument, endless, NULL));
+    ++*step;
+    AWAIT(*step == 2);
+    CHECK_OK(pshm_segment_close(segment));
+    for (;;)
+        pause();
+}
+
+static void shouldTellOfTheHoldersEnd(void) {
+    for (int way = 0; way < 4; way++) {
+        waiter one = {.permits = 3, .timeout_ns = -1};
+        begin(3);
+        pid_t holder = start_holder(way == 0 ? hold : way == 1 ? hold_by_name : hold_and_close, 2);
+        start_waiter(&one);
+        AWAIT(sleepers() == 1);
+        if (way == 3) {
+            CHECK_OK(pshm_semaphore_release(semaphore, 0)); /* and when it sleeps again */
+            sleep_ms(5);
+        }
+        if (way < 2)
+            kill_child(holder);
+        else
+            *step = 2;
+        expect_code(&one, 0);
+        CHECK_EQ(inspect().held_here, 3);
+        if (way >= 2)
+            kill_child(holder);
+        end();
+    }
+}
+
+static void shouldNotTellOfAHolderThatIsStopped(void) {
+    waiter one = {.permits = 3, .timeout_ns = -1};
+    begin(3);
+    pid_t holder = start_holder(hold, 2);
+    start_waiter(&one);
+    AWAIT(sleepers() == 1);
+    stop_child(holder);
+    sleep_ms(200); /* for who would be wrong */
+    CHECK_EQ(one.code, WAITING);
+    CHECK_EQ(inspect().available, 1);
+    kill_child(holder);
+    expect_code(&one, 0);
+    end();
+}
+
+static void shouldTellOfOneThatCameLater(void) {
+    for (int way = 0; way < 4; way++) {
+        waiter one = {.permits = 3, .timeout_ns = -1};
+        begin(3);
+        CHECK_OK(pshm_semaphore_acquire(semaphore, 1, 0, NULL));
+        start_waiter(&one);
+        AWAIT(sleepers() == 1);
+        pid_t late = start_holder(way % 2 == 0 ? hold : hold_by_name, 2);
+        CHECK_OK(pshm_semaphore_release(semaphore, 1));
+        if (way < 2)
+            AWAIT(sleepers() == 1);
+        CHECK_EQ(one.code, WAITING);
+        kill_child(late);
+        expect_code(&one, 0);
+        end();
+    }
+}
+
+static void die_at_once(void *argument) {
+    join_by_name();
+    CHECK_OK(pshm_semaphore_acquire(semaphore, *(const int64_t *)argument, endless, NULL));
+    raise(SIGKILL);
+}
+
+/* So short that it may be gone before anybody could have listed it. */
+static void shouldTellOfManyThatComeAndGo(void) {
+    const int64_t permits = 3;
+    begin(3);
+    for (int round = 0; round < 100; round++) {
+        waiter one = {.permits = 3, .timeout_ns = -1};
+        pid_t visitor = start(die_at_once, (void *)(uintptr_t)&permits);
+        start_waiter(&one);
+        expect_code(&one, 0); /* the first, or told of the visitor's end */
+        CHECK_OK(pshm_semaphore_release(semaphore, 3));
+        CHECK_EQ(wait_for(visitor), SIGKILL);
+    }
+    CHECK_EQ(inspect().available, 3);
+    end();
+}
+
+static void wait_in_child(void *argument) {
+    CHECK_OK(pshm_semaphore_acquire(semaphore, *(const int64_t *)argument, endless, NULL));
+    ++*step;
+    for (;;)
+        pause();
+}
+
+/* The one that waits looks only when a newcomer has the dead one's slot. */
+static void shouldNotMixUpOneThatTakesTheSlot(void) {
+    const int64_t permits = 2;
+    for (int way = 0; way < 2; way++) {
+        begin(3);
+        pid_t holder = start_holder(hold, 2);
+        pid_t one = start(wait_in_child, (void *)(uintptr_t)&permits);
+        AWAIT(sleepers() == 1);
+        stop_child(one);
+        kill_child(holder);
+        pid_t newcomer = start_holder(way == 0 ? hold : hold_by_name, 1);
+        kill(one, SIGCONT);
+        AWAIT(*step == 3);
+        CHECK_EQ(inspect().available, 0);
+        kill_child(newcomer);
+        CHECK_EQ(inspect().available, 1);
+        kill_child(one);
+        CHECK_EQ(inspect().available, 3);
+        end();
+    }
+}
+
+static void die_waiting(void *argument) { wait_in_child(argument); }
+
+static void shouldNotCountAWaitersDeath(void) {
+    const int64_t permits = 1;
+    begin(0);
+    for (int round = 0; round < 20; round++) {
+        waiter one = {.permits = 1, .timeout_ns = -1};
+        pid_t dies = start(die_waiting, (void *)(uintptr_t)&permits);
+        const uint32_t dead = (uint32_t)round; /* they stay counted */
+        AWAIT(sleepers() == dead + 1);
+        start_waiter(&one);
+        AWAIT(sleepers() == dead + 2);
+        kill_child(dies);
+        CHECK_OK(pshm_semaphore_release(semaphore, 1));
+        expect_code(&one, 0);
+        CHECK_EQ(inspect().available, 0);
+    }
+    end();
+}
+
+/* ---- forks ---- */
+
+static void wait_as_the_parent_does(void *argument) {
+    waiter one = {.permits = *(const int64_t *)argument, .timeout_ns = -1};
+    start_waiter(&one);
+    expect_code(&one, 0);
+    ++*step;
+    for (;;)
+        pause();
+}
+
+static void shouldWaitInAForkedChildAsWell(void) {
+    const int64_t permits = 1;
+    waiter one = {.permits = 2, .timeout_ns = -1};
+    if (CHECK_TSAN) {
+        printf("    skipped: TSan does not follow forks of several threads\n");
+        return;
+    }
+    begin(3);
+    pid_t holder = start_holder(hold, 3);
+    start_waiter(&one);
+    AWAIT(sleepers() == 1);
+    pid_t child = start(wait_as_the_parent_does, (void *)(uintptr_t)&permits);
+    AWAIT(sleepers() == 2);
+    kill_child(holder);
+    expect_code(&one, 0);
+    AWAIT(*step == 2);
+    CHECK_EQ(inspect().available, 0);
+    one.permits = 1;
+    start_waiter(&one);
+    kill_child(child);
+    expect_code(&one, 0);
+    end();
+}
+
+/* ---- what it costs ---- */
+
+/* How often the threads of this process other than the main one were switched. */
+static long switches(void) {
+    long sum = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *entry;
+    CHECK(tasks != NULL);
+    while ((entry = readdir(tasks)) != NULL) {
+        char path[300], line[128];
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
+            continue;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+        FILE *status = fopen(path, "re");
+        while (status != NULL && fgets(line, sizeof(line), status) != NULL) {
+            const char *count = strstr(line, "ctxt_switches:");
+            if (count != NULL)
+                sum += atol(count + strlen("ctxt_switches:"));
+        }
+        if (status != NULL)
+            fclose(status);
+    }
+    closedir(tasks);
+    return sum;
+}
+
+static void shouldBurnNothingWhileIdle(void) {
+    enum { WAITERS = 8 };
+    const int kinds[] = {PSHM_SEMAPHORE, PSHM_EVENT, PSHM_LATCH};
+    waiter waiters[WAITERS];
+    if (CHECK_TSAN) {
+        printf("    skipped: TSan has a thread of its own, which is not idle\n");
+        return;
+    }
+    begin(3);
+    pid_t holder = start_holder(hold, 2);
+    for (int i = 0; i < WAITERS; i++) {
+        waiters[i] = (waiter){.kind = kinds[i % 3], .permits = 2, .timeout_ns = -1};
+        start_waiter(&waiters[i]);
+    }
+    AWAIT(sleepers() + sleepers_of(&event->sync) + sleepers_of(&latch->sync) == WAITERS);
+    sleep_ms(100);
+    const long before = switches();
+    sleep_ms(3000);
+    const long after = switches();
+    printf("    %ld context switches, %ld before\n", after - before, before);
+    CHECK_EQ(after - before, 0);
+    kill_child(holder); /* for one of three */
+    AWAIT(waiters[0].code == 0 || waiters[3].code == 0 || waiters[6].code == 0);
+    CHECK_OK(pshm_event_set(event));
+    CHECK_OK(pshm_latch_count_down(latch, 1));
+    CHECK_OK(pshm_semaphore_release(semaphore, 4));
+    for (int i = 0; i < WAITERS; i++)
+        expect_code(&waiters[i], 0);
+    end();
+}
+
+/* A process that comes and goes, and lives. */
+static void come_and_go(void *argument) {
+    CHECK_OK(pshm_segment_close(segment));
+    for (int i = 0; i < *(const int *)argument; i++) {
+        join_by_name();
+        if (i % 10 == 0) /* let them look */
+            sleep_ms(2);
+        if (i < *(const int *)argument - 1)
+            CHECK_OK(pshm_segment_close(segment));
+    }
+    CHECK_OK(pshm_semaphore_acquire(semaphore, 3, endless, NULL));
+    ++*step;
+    for (;;)
+        pause();
+}
+
+static void shouldTakeOneDescriptorForAProcess(void) {
+    int rounds = 200;
+    waiter one = {.permits = 4, .timeout_ns = -1};
+    begin(3);
+    start_waiter(&one);
+    AWAIT(sleepers() == 1);
+    const int before = descriptors();
+    pid_t visitor = start(come_and_go, &rounds);
+    AWAIT(*step == 1);
+    AWAIT(sleepers() == 1);
+    CHECK(descriptors() <= before + 2); /* the child that was forked, perhaps, and itself again */
+    CHECK_OK(pshm_semaphore_release(semaphore, 1));
+    kill_child(visitor);
+    expect_code(&one, 0);
+    end();
+}
+
+/* ---- where participants cannot be watched ---- */
+
+static void refuse_pidfd(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+    CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static void refuse_descriptors(void) {
+    struct rlimit limit = {0, 0};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void wait_unwatched(void *refuse) {
+    join_by_name();
+    (*(void (*const *)(void))refuse)();
+    CHECK_CODE(pshm_semaphore_acquire(semaphore, 3, 250000000, NULL), PSHM_ETIMEDOUT);
+    ++*step;
+    CHECK_OK(pshm_semaphore_acquire(semaphore, 3, endless, NULL));
+    CHECK_OK(pshm_segment_close(segment));
+}
+
+static void shouldEndWaitsWhereNobodyCanBeWatched(void) {
+    void (*const ways[])(void) = {refuse_pidfd, refuse_descriptors};
+    for (int way = 0; way < 2; way++) {
+        begin(3);
+        pid_t holder = start_holder(hold, 2);
+        pid_t one = start(wait_unwatched, (void *)(uintptr_t)&ways[way]);
+        AWAIT(*step == 2);
+        AWAIT(sleepers() == 1);
+        const uint32_t sequence = *(const volatile uint32_t *)&semaphore->sync.events->sequence;
+        sleep_ms(300);
+        /* It looks, and wakes nobody, itself included, by that. */
+        CHECK_EQ(*(const volatile uint32_t *)&semaphore->sync.events->sequence, sequence);
+        kill_child(holder);
+        CHECK_JOIN(one);
+        end();
+    }
+}
+
+/* A child that no fork handler has seen keeps the locks of its parent; as one of vfork does. */
+static void hold_with_heir(void *argument) {
+    CHECK_OK(pshm_semaphore_acquire(semaphore, *(const int64_t *)argument, endless, NULL));
+    const pid_t heir = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (heir == 0) {
+        prctl(PR_SET_PDEATHSIG, 0);
+        for (;;)
+            syscall(SYS_pause);
+    }
+    *step = heir;
+    for (;;)
+        pause();
+}
+
+static void shouldTellOfTheDeadWhoseLocksAreLeft(void) {
+    for (int way = 0; way < 2; way++) {
+        const int64_t permits = 2;
+        waiter one = {.permits = 3, .timeout_ns = -1};
+        begin(3);
+        pid_t holder = start(hold_with_heir, (void *)(uintptr_t)&permits);
+        AWAIT(*step != 0);
+        if (way == 0) {
+            start_waiter(&one);
+            AWAIT(sleepers() == 1);
+        }
+        kill_child(holder);
+        if (way == 1) { /* there is no process to watch any more */
+            start_waiter(&one);
+            AWAIT(sleepers() == 1);
+        }
+        sleep_ms(50);
+        CHECK_EQ(one.code, WAITING);
+        kill(*step, SIGKILL);
+        expect_code(&one, 0);
+        end();
+    }
+}
+
+/* ---- in steps ---- */
+
+static void *poll_in_thread(void *wait) { return (void *)(intptr_t)pshm_wait_poll(wait); }
+
+static void shouldWaitInSteps(void) {
+    pshm_wait wait;
+    pshm_interrupt interrupt;
+    pthread_t thread;
+    void *code;
+    begin(1);
+    pshm_interrupt_init(&interrupt);
+    CHECK_OK(pshm_semaphore_prepare(semaphore, 2, &wait));
+    CHECK_EQ(inspect().available, 1);
+    CHECK_CODE(pshm_wait_poll(&wait), PSHM_EBUSY);
+    uint32_t sequence = pshm_wait_sequence(&wait);
+    CHECK_CODE(pshm_wait_poll(&wait), PSHM_EBUSY);
+    int slept;
+    while ((slept = pshm_wait_sleep(&wait, sequence, 1000000, NULL)) == 0)
+        sequence = pshm_wait_sequence(&wait); /* the first one may have covered */
+    CHECK_CODE(slept, PSHM_ETIMEDOUT);
+    CHECK_CODE(pshm_wait_sleep(&wait, sequence, 0, NULL), PSHM_ETIMEDOUT);
+    pshm_interrupt_raise(&interrupt);
+    CHECK_CODE(pshm_wait_sleep(&wait, sequence, -1, &interrupt), PSHM_EINTERRUPTED);
+    CHECK_OK(pshm_semaphore_release(semaphore, 1));
+    CHECK(pshm_wait_sequence(&wait) != sequence);
+    CHECK_OK(pshm_wait_sleep(&wait, sequence, -1, NULL)); /* not at all */
+    CHECK_EQ(pthread_create(&thread, NULL, poll_in_thread, &wait), 0);
+    pthread_join(thread, &code);
+    CHECK_EQ((intptr_t)code, 0);
+    CHECK_EQ(inspect().held_here, 2);
+
+    CHECK_OK(pshm_semaphore_prepare(semaphore, 1, &wait));
+    CHECK_CODE(pshm_wait_poll(&wait), PSHM_EBUSY);
+    CHECK_CODE(pshm_wait_cancel(&wait, PSHM_EINTERRUPTED), PSHM_EINTERRUPTED);
+    CHECK_OK(pshm_semaphore_prepare(semaphore, 1, &wait));
+    CHECK_CODE(pshm_wait_block(&wait, 1000000, NULL), PSHM_ETIMEDOUT);
+    CHECK_OK(pshm_semaphore_release(semaphore, 2));
+    CHECK_EQ(inspect().available, 2);
+    CHECK_OK(pshm_wait_block(&wait, 0, NULL));
+    CHECK_EQ(inspect().available, 1);
+
+    CHECK_OK(pshm_semaphore_prepare(semaphore, 2, &wait));
+    CHECK_CODE(pshm_wait_poll(&wait), PSHM_EBUSY);
+    sequence = pshm_wait_sequence(&wait);
+    pshm_segment_pin(segment);
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_CODE(pshm_wait_sleep(&wait, sequence, -1, NULL), PSHM_ECLOSED);
+    CHECK_CODE(pshm_wait_poll(&wait), PSHM_ECLOSED);
+    CHECK_CODE(pshm_wait_block(&wait, -1, NULL), PSHM_ECLOSED);
+    CHECK_DETAIL("is closed");
+    pshm_segment_unpin(segment);
+    CHECK_OK(pshm_segment_unlink(name_of("s")));
+}
+
+int main(void) {
+    check_begin(110);
+    step = shared_zeroes(sizeof(*step));
+    RUN(shouldEndWhenTheTimeIsOver);
+    RUN(shouldWaitAsLongAsItTakes);
+    RUN(shouldBeInterruptedBeforeDuringAndAfter);
+    RUN(shouldLoseNothingWhenInterruptMeetsRelease);
+    RUN(shouldBeEndedByASignalOnlyWithAnInterrupt);
+    RUN(shouldEndEveryWaitWhenClosed);
+    RUN(shouldKeepTheMappingForThoseThatWait);
+    RUN(shouldSurviveACloseAmongEverything);
+    RUN(shouldTellOfTheHoldersEnd);
+    RUN(shouldNotTellOfAHolderThatIsStopped);
+    RUN(shouldTellOfOneThatCameLater);
+    RUN(shouldTellOfManyThatComeAndGo);
+    RUN(shouldNotMixUpOneThatTakesTheSlot);
+    RUN(shouldNotCountAWaitersDeath);
+    RUN(shouldWaitInAForkedChildAsWell);
+    RUN(shouldBurnNothingWhileIdle);
+    RUN(shouldTakeOneDescriptorForAProcess);
+    RUN(shouldEndWaitsWhereNobodyCanBeWatched);
+    RUN(shouldTellOfTheDeadWhoseLocksAreLeft);
+    RUN(shouldWaitInSteps);
+    return check_end();
+}

@@ -350,6 +350,9 @@ int pshm__owner_died(const pshm__holder *dead, uint64_t deaths);
  * own. Its thread is not zero. */
 pshm__holder *pshm__thread_self(void);
 
+/* pshm__os_tid, remembered. */
+uint32_t pshm__thread_id(void);
+
 /* How many locks the calling thread holds. */
 extern _Thread_local uint32_t pshm__locks_held;
 

@@ -41,7 +41,9 @@ static uint64_t participant(const pshm__sync *sync) {
     return (uint64_t)sync->segment->number << 32 | sync->segment->slot;
 }
 
-static uint64_t this_thread_if_zero(uint64_t owner) { return owner == 0 ? pshm__os_tid() : owner; }
+static uint64_t this_thread_if_zero(uint64_t owner) {
+    return owner == 0 ? pshm__thread_id() : owner;
+}
 
 int pshm_rwlock_open(pshm_segment *segment, const char *name, pshm_rwlock **out) {
     pshm__handle *handle = NULL;
@@ -141,7 +143,7 @@ static int take_to_write(const pshm__waiting *self, const pshm__holder *thread) 
     if (sum(shared).readers != 0)
         return PSHM_EBUSY;
     pshm__holder holder = *thread;
-    holder.thread = (uint64_t)pshm__os_pid() << 32 | (uint32_t)self->value_2;
+    holder.thread = thread->thread >> 32 << 32 | (uint32_t)self->value_2;
     holder.since_ns = pshm__os_wall_clock_coarse_ns();
     PSHM__PUBLISH(&shared->holder, &holder);
     PSHM__STORE(shared->owner, self->value_2, memory_order_relaxed);
@@ -244,7 +246,7 @@ int pshm_rwlock_prepare(pshm_rwlock *lock, int mode, uint64_t owner, pshm_wait *
 int pshm_rwlock_acquire(pshm_rwlock *lock, int mode, int64_t timeout_ns,
                         pshm_interrupt *interrupt) {
     pshm_wait wait;
-    int code = pshm_rwlock_prepare(lock, mode, pshm__os_tid(), &wait);
+    int code = pshm_rwlock_prepare(lock, mode, pshm__thread_id(), &wait);
     return code == 0 ? pshm__wait_for(&wait, timeout_ns, interrupt) : code;
 }
 

@@ -275,10 +275,11 @@ PSHM_API int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor,
 PSHM_API int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
                                            pshm_participant_info *out);
 
-/* The object after the one at *cursor whose lock a thread of the participant's process holds; as
- * above. A snapshot for display: by the time it is read the lock may be another's. A process with
- * several openings holds its locks in all of them; a lock whose holding thread died is held until
- * the next that takes it is told. PSHM_ECLOSED, PSHM_ELAYOUT. */
+/* The object after the one at *cursor whose lock a thread of the participant's process holds, or
+ * the read-write lock that it writes; as above. A snapshot for display: by the time it is read the
+ * lock may be another's. A process with several openings holds its locks in all of them; a lock
+ * whose holding thread died is held until the next that takes it is told. PSHM_ECLOSED,
+ * PSHM_ELAYOUT. */
 PSHM_API int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *participant,
                                     uint64_t *cursor, pshm_object_info *out);
 
@@ -598,7 +599,8 @@ PSHM_API int pshm_barrier_inspect(pshm_barrier *barrier, pshm_barrier_info *out)
 /* Any number of readers, or one writer. Readers that come when a writer waits stay behind it. It is
  * the participant's: one that dies, or that ends in whatever way, gives its shares back. If it was
  * writing, the lock is abandoned, and everybody who comes is told, until it is repaired. A thread
- * that ends without having given its share back keeps it until its process ends. */
+ * that ends without having given its share back keeps it until its process ends. A forked child has
+ * none of its parent's shares. PSHM_EHELD from a close when the participant reads or writes. */
 PSHM_API int pshm_rwlock_open(pshm_segment *segment, const char *name, pshm_rwlock **out);
 
 typedef enum pshm_mode {
@@ -608,22 +610,25 @@ typedef enum pshm_mode {
 } pshm_mode;
 
 /* Take the lock for the calling thread. One that writes may write again, and read; one that reads
- * and wants to write waits for itself, and so may one that reads and wants to read again.
+ * and wants to write waits for itself, and so may one that reads and wants to read again. While
+ * another repairs, one waits.
  * PSHM_EOWNERDIED (not held; pshm_lock_told tells who died), PSHM_EGOOD (to repair what is not
- * abandoned), PSHM_EINVAL (the mode), PSHM_EUNNAMED (to write). */
+ * abandoned), PSHM_EINVAL (the mode), PSHM_EUNNAMED (to write), PSHM_EDEPTH (taken 2^32 - 1 times).
+ */
 PSHM_API int pshm_rwlock_acquire(pshm_rwlock *lock, int mode, int64_t timeout_ns,
                                  pshm_interrupt *interrupt);
 
-/* The same in steps, and for `owner`: a number, not 0, by which the process tells its threads
- * apart. pshm_rwlock_acquire takes the calling thread's id. */
+/* The same in steps, and for `owner`: a number by which the process tells its threads apart, not 0:
+ * PSHM_EINVAL. pshm_rwlock_acquire takes the calling thread's id. */
 PSHM_API int pshm_rwlock_prepare(pshm_rwlock *lock, int mode, uint64_t owner, pshm_wait *wait);
 
-/* Give a share back once. PSHM_ENOTOWNER if this participant has none, or is not `owner` of that
- * to write; 0 stands for the calling thread. PSHM_EINVAL (the mode), PSHM_ECLOSED. */
+/* Give a share back once; PSHM_REPAIR is PSHM_WRITE. PSHM_ENOTOWNER if this participant has none,
+ * or `owner` does not write; 0 stands for the calling thread. PSHM_EINVAL (the mode), PSHM_ECLOSED.
+ */
 PSHM_API int pshm_rwlock_release(pshm_rwlock *lock, int mode, uint64_t owner);
 
-/* Declare repaired what the lock guards; to be called by who writes. PSHM_ENOTOWNER, PSHM_ECLOSED.
- */
+/* Declare repaired what the lock guards; to be called by who writes, `owner` as above.
+ * PSHM_ENOTOWNER, PSHM_ECLOSED. */
 PSHM_API int pshm_rwlock_mark_good(pshm_rwlock *lock, uint64_t owner);
 
 typedef struct pshm_rwlock_info {
@@ -635,6 +640,7 @@ typedef struct pshm_rwlock_info {
     int32_t abandoned;
 } pshm_rwlock_info;
 
+/* As of a moment ago, after the dead have given back what they had. PSHM_ECLOSED. */
 PSHM_API int pshm_rwlock_inspect(pshm_rwlock *lock, pshm_rwlock_info *out);
 
 /* ---- conditions -------------------------------------------------------------------------- */

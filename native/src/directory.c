@@ -296,8 +296,13 @@ int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *p
     pshm__entry entry;
     int code;
     while ((code = pshm__directory_next(segment, cursor, &entry)) == 1) {
-        if (pshm__lock_names_holder(&entry.object->lock, (uint32_t)participant->pid,
-                                    participant->start_time)) {
+        pshm__sync sync;
+        const pshm__holder *holder =
+            entry.kind == PSHM_RWLOCK && pshm__sync_of(segment, &entry, &sync)
+                ? pshm__rwlock_writer(&sync)
+                : &entry.object->lock.holder;
+        if (holder != NULL &&
+            pshm__holder_is_of(holder, (uint32_t)participant->pid, participant->start_time)) {
             show(&entry, out);
             break;
         }

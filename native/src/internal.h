@@ -250,8 +250,10 @@ bool pshm__sync_of(pshm_segment *segment, const pshm__entry *entry, pshm__sync *
 void pshm__semaphore_recover(const pshm__sync *sync);
 void pshm__barrier_recover(const pshm__sync *sync);
 void pshm__barrier_depart(const pshm__sync *sync, bool at_exit);
-void pshm__rwlock_recover(const pshm__sync *sync);
 bool pshm__rwlock_is_held_here(const pshm__sync *sync);
+
+/* Who writes; null for nobody. */
+const pshm__holder *pshm__rwlock_writer(const pshm__sync *sync);
 
 /* ---- wait.c: how to wait ---- */
 
@@ -328,8 +330,8 @@ void pshm__sentry_after_fork(bool in_child);
 
 /* ---- lock.c ---- */
 
-/* True if the holder written in the lock is a thread of that process. */
-bool pshm__lock_names_holder(const pshm__lock *lock, uint32_t pid, uint64_t start_time);
+/* True if the holder written there is a thread of that process. */
+bool pshm__holder_is_of(const pshm__holder *shared, uint32_t pid, uint64_t start_time);
 
 /* True if a thread of this process that lives holds the lock. */
 bool pshm__lock_is_held_here(const pshm__lock *lock);
@@ -347,6 +349,9 @@ int pshm__owner_died(const pshm__holder *dead, uint64_t deaths);
 /* The calling thread as a lock's holder, or null if names are required and it has not told its
  * own. Its thread is not zero. */
 pshm__holder *pshm__thread_self(void);
+
+/* pshm__os_tid, remembered. */
+uint32_t pshm__thread_id(void);
 
 /* How many locks the calling thread holds. */
 extern _Thread_local uint32_t pshm__locks_held;

@@ -30,7 +30,6 @@ static const pshm__kind kinds[] = {
                       .depart = pshm__barrier_depart},
     [PSHM_RWLOCK] = {.name = "read-write lock",
                      .payload = sizeof(pshm__rwlock),
-                     .recover = pshm__rwlock_recover,
                      .is_held_here = pshm__rwlock_is_held_here},
     [PSHM_CONDITION] = {.name = "condition",
                         .parameter = "lock at offset",

@@ -72,14 +72,14 @@ static void record_death(const pshm__lock *shared) {
     clear_holder(shared);
 }
 
-bool pshm__lock_names_holder(const pshm__lock *lock, uint32_t pid, uint64_t start_time) {
+bool pshm__holder_is_of(const pshm__holder *shared, uint32_t pid, uint64_t start_time) {
     pshm__holder holder;
-    load_holder(&lock->holder, &holder);
+    load_holder(shared, &holder);
     return holder.thread >> 32 == pid && holder.start_time == start_time;
 }
 
 bool pshm__lock_is_held_here(const pshm__lock *lock) {
-    if (!pshm__lock_names_holder(lock, pshm__os_pid(), pshm__process_start_time()))
+    if (!pshm__holder_is_of(&lock->holder, pshm__os_pid(), pshm__process_start_time()))
         return false;
     if (pshm__os_mutex_is_mine(lock->mutex, pshm__os_tid()))
         return true;

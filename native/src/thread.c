@@ -9,6 +9,7 @@
 
 static _Thread_local pshm__holder self;
 static _Thread_local bool named;
+static _Thread_local uint32_t tid;
 _Thread_local uint32_t pshm__locks_held;
 static atomic_bool names_required;
 static _Atomic uint64_t start_time; /* of this process; zero until known */
@@ -22,6 +23,12 @@ uint64_t pshm__process_start_time(void) {
     return known;
 }
 
+uint32_t pshm__thread_id(void) {
+    if (tid == 0)
+        tid = pshm__os_tid();
+    return tid;
+}
+
 pshm__holder *pshm__thread_self(void) {
     if (self.thread != 0)
         return &self;
@@ -31,12 +38,13 @@ pshm__holder *pshm__thread_self(void) {
         pshm__os_thread_name(self.name, sizeof(self.name));
     }
     self.start_time = pshm__process_start_time();
-    self.thread = (uint64_t)pshm__os_pid() << 32 | pshm__os_tid();
+    self.thread = (uint64_t)pshm__os_pid() << 32 | pshm__thread_id();
     return &self;
 }
 
 void pshm__thread_forget(void) {
     self.thread = 0;
+    tid = 0;
     pshm__locks_held = 0;
     atomic_store_explicit(&start_time, 0, memory_order_relaxed);
 }

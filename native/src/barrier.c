@@ -15,7 +15,8 @@
  *
  * What this leaves open: one who has slept through 64 generations takes his own for tripped; a
  * process that ends in order just when its generation trips may be told as the cause of the last
- * break, which was none; and a thread that arrives when its process ends may count as none.
+ * break, which was none; and if a thread arrives while its process ends in order, the arrival may
+ * count for nothing, or the end as a death.
  */
 #include <inttypes.h>
 
@@ -33,6 +34,11 @@ static const pshm__barrier *shared_of(const pshm__sync *sync) {
 }
 
 static uint64_t load(const uint64_t *word) { return atomic_load((const _Atomic uint64_t *)word); }
+
+/* Of stakes, too: one that departs clears its own without the mutex. */
+static uint32_t load_32(const uint32_t *word) {
+    return atomic_load((const _Atomic uint32_t *)word);
+}
 
 static uint64_t current(const pshm__barrier *barrier) { return load(&barrier->generation) + 1; }
 
@@ -85,8 +91,8 @@ static int64_t arrived(const pshm__sync *sync, uint64_t generation) {
     const pshm__stake *stakes = shared_of(sync)->stakes;
     int64_t count = 0;
     for (uint32_t slot = 0; slot < sync->segment->participant_capacity; slot++) {
-        if (stakes[slot].number != 0 && stakes[slot].amount == generation)
-            count += stakes[slot].count;
+        if (load_32(&stakes[slot].number) != 0 && load(&stakes[slot].amount) == generation)
+            count += load_32(&stakes[slot].count);
     }
     return count;
 }
@@ -107,7 +113,7 @@ static int enter(const pshm__sync *sync, uint64_t *generation) {
     *generation = current(barrier);
     pshm__stakes_reclaim(sync, barrier->stakes, break_by_death);
     const uint32_t slot = sync->segment->slot;
-    if (barrier->stakes[slot].number == 0) {
+    if (load_32(&barrier->stakes[slot].number) == 0) {
         PSHM__STORE(barrier->pids[slot], pshm__os_pid(), memory_order_relaxed);
         /* A thread that the end of its process has overtaken may have arrived here. */
         PSHM__STORE(barrier->stakes[slot].amount, 0, memory_order_relaxed);
@@ -131,10 +137,10 @@ void pshm__barrier_depart(const pshm__sync *sync, bool at_exit) {
     const pshm__barrier *barrier = shared_of(sync);
     const pshm__stake *mine = &barrier->stakes[sync->segment->slot];
     (void)at_exit;
-    if (mine->number != sync->segment->number)
+    if (load_32(&mine->number) != sync->segment->number)
         return;
     const uint64_t generation = current(barrier);
-    if (mine->amount == generation && mine->count != 0)
+    if (load(&mine->amount) == generation && load_32(&mine->count) != 0)
         end(barrier, generation, PSHM_BREAK_CLOSE, pshm__os_pid());
     PSHM__PUBLISH(mine, &nothing);
     pshm__notify(sync->events);
@@ -180,7 +186,7 @@ static int arrive(pshm__waiting *self, uint64_t generation) {
         return broken(sync, generation);
     if (barrier->tripping != 0)
         return PSHM_EBUSY; /* all have arrived in this one; the next has not begun */
-    const uint32_t before = mine->amount == generation ? mine->count : 0;
+    const uint32_t before = load(&mine->amount) == generation ? load_32(&mine->count) : 0;
     PSHM__STORE(mine->count, before + 1, memory_order_relaxed);
     PSHM__STORE(mine->amount, generation, memory_order_relaxed);
     const int64_t missing = sync->parameter - arrived(sync, generation);

@@ -734,13 +734,16 @@ static void leave_with_a_waiter(void *argument) {
     party *self = argument;
     pshm_barrier *barrier;
     pshm_segment *segment = attach(3, &barrier);
-    guest two;
+    static guest two;
     if (self->code != 0)
         begin_guest(&two, barrier);
     self->at = OPENED;
     AWAIT(self->go == LEAVE);
-    if (self->timeout_ns == 0)
+    if (self->timeout_ns == 0) {
+        if (self->code != 0)
+            pthread_detach(two.thread);
         exit(0);
+    }
     CHECK_OK(pshm_segment_close(segment));
     if (self->code != 0) {
         pthread_join(two.thread, NULL);

@@ -55,7 +55,8 @@ static uint32_t how_it_ended(const pshm__barrier *barrier, uint64_t generation) 
 }
 
 /* End it, if it has no end yet. */
-static void end(const pshm__barrier *barrier, uint64_t generation, uint32_t how, uint32_t pid) {
+static void end_generation(const pshm__barrier *barrier, uint64_t generation, uint32_t how,
+                           uint32_t pid) {
     const uint64_t *word = &barrier->ends[generation % PSHM_BARRIER_HISTORY];
     uint64_t seen = load(word);
     if (seen >> HOW_BITS >= generation)
@@ -72,7 +73,7 @@ static void advance(const pshm__barrier *barrier, uint64_t generation) {
 }
 
 static void trip(const pshm__barrier *barrier, uint64_t generation) {
-    end(barrier, generation, PSHM_BREAK_NONE, 0);
+    end_generation(barrier, generation, PSHM_BREAK_NONE, 0);
     if (how_it_ended(barrier, generation) == PSHM_BREAK_NONE) /* no party has departed just now */
         advance(barrier, generation);
 }
@@ -101,11 +102,11 @@ static int64_t arrived(const pshm__sync *sync, uint64_t generation) {
 
 static void break_by_death(const pshm__sync *sync, uint32_t slot) {
     const pshm__barrier *barrier = shared_of(sync);
-    end(barrier, current(barrier), PSHM_BREAK_DEATH, barrier->pids[slot]);
+    end_generation(barrier, current(barrier), PSHM_BREAK_DEATH, barrier->pids[slot]);
 }
 
 /* Enter the monitor, break the barrier if a party has died, and be a party. */
-static int enter(const pshm__sync *sync, uint64_t *generation) {
+static int enter_as_party(const pshm__sync *sync, uint64_t *generation) {
     const pshm__barrier *barrier = shared_of(sync);
     int code = pshm__monitor_enter(sync);
     if (code != 0)
@@ -141,7 +142,7 @@ void pshm__barrier_depart(const pshm__sync *sync, bool at_exit) {
         return;
     const uint64_t generation = current(barrier);
     if (load(&mine->amount) == generation && load_32(&mine->count) != 0)
-        end(barrier, generation, PSHM_BREAK_CLOSE, pshm__os_pid());
+        end_generation(barrier, generation, PSHM_BREAK_CLOSE, pshm__os_pid());
     PSHM__PUBLISH(mine, &nothing);
     pshm__notify(sync->events);
 }
@@ -212,7 +213,7 @@ static int attempt(pshm__waiting *self, bool look) {
     if (!look && (self->has_begun || !self->has_looked))
         return PSHM_EBUSY;
     uint64_t generation;
-    int code = enter(sync, &generation);
+    int code = enter_as_party(sync, &generation);
     if (code != 0)
         return code;
     if (!self->has_begun)
@@ -240,7 +241,7 @@ static int give_up(pshm__waiting *self, int why) {
                        how_it_ended(barrier, self->value) == PSHM_BREAK_NONE
                    ? (int)self->value_2
                    : code;
-    code = enter(sync, &generation);
+    code = enter_as_party(sync, &generation);
     if (code == 0) {
         code = why;
         if (self->has_begun && has_ended(barrier, self->value))
@@ -248,7 +249,7 @@ static int give_up(pshm__waiting *self, int why) {
         else if (!self->has_begun && has_ended(barrier, generation))
             code = broken(sync, generation);
         else if (self->has_begun || barrier->tripping == 0)
-            end(barrier, generation, cause_of(self, why), pshm__os_pid());
+            end_generation(barrier, generation, cause_of(self, why), pshm__os_pid());
         leave(sync, generation);
     }
     pshm__end(sync);
@@ -273,7 +274,7 @@ int pshm_barrier_trip(pshm_wait *wait) {
     int code = pshm__begin(sync, "trip");
     if (code != 0)
         return code;
-    code = enter(sync, &generation);
+    code = enter_as_party(sync, &generation);
     if (code == 0) {
         if (!has_ended(shared_of(sync), self->value))
             trip(shared_of(sync), self->value);
@@ -314,7 +315,7 @@ int pshm_barrier_open(pshm_segment *segment, const char *name, int64_t parties,
     code = pshm__begin(sync, "barrier");
     if (code != 0)
         return code;
-    code = enter(sync, &generation);
+    code = enter_as_party(sync, &generation);
     if (code == 0) {
         leave(sync, generation);
         *out = &handle->barrier;
@@ -329,9 +330,9 @@ static int break_it(pshm_barrier *barrier, const char *operation, uint32_t how) 
     int code = pshm__begin(sync, operation);
     if (code != 0)
         return code;
-    code = enter(sync, &generation);
+    code = enter_as_party(sync, &generation);
     if (code == 0) {
-        end(shared_of(sync), generation, how, pshm__os_pid());
+        end_generation(shared_of(sync), generation, how, pshm__os_pid());
         if (how == PSHM_BREAK_RESET)
             advance(shared_of(sync), generation);
         leave(sync, generation);
@@ -355,7 +356,7 @@ int pshm_barrier_inspect(pshm_barrier *barrier, pshm_barrier_info *out) {
     int code = pshm__begin(sync, "inspect");
     if (code != 0)
         return code;
-    code = enter(sync, &generation);
+    code = enter_as_party(sync, &generation);
     if (code == 0) {
         const bool is_broken = has_ended(shared, generation);
         const uint64_t cause = load(&shared->cause);

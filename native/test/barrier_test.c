@@ -6,6 +6,8 @@
  */
 #include "check.h"
 
+#include "internal.h"
+
 static const pshm_options last_out = {.lifetime = PSHM_LAST_OUT};
 
 /* One that awaits, in another process; what it does, and what has become of it. */
@@ -181,8 +183,10 @@ static void shouldRememberEachGeneration(void) {
     }
     CHECK_CODE(arrive(barrier, 0, &early), PSHM_EBUSY);
     CHECK_CODE(arrive(barrier, 0, &late), 0);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         check_good(barrier);
+        CHECK_OK(pshm_barrier_reset(barrier));
+    }
     CHECK_CODE(pshm_wait_poll(&early), 1);
     CHECK_OK(pshm_segment_close(segment));
 }
@@ -660,6 +664,32 @@ static void shouldTellTheLast(void) {
     CHECK_OK(pshm_segment_close(segment));
 }
 
+/* Killed when the end of the generation has been stored, and nothing else. */
+static void end_by_halves(void *argument) {
+    const uint64_t *how = argument;
+    pshm_barrier *barrier;
+    attach(3, &barrier);
+    const pshm__barrier *shared = (const pshm__barrier *)(const void *)barrier->sync.events;
+    CHECK_OK(pshm__monitor_enter(&barrier->sync));
+    PSHM__STORE(shared->ends[1], UINT64_C(1) << 8 | *how, memory_order_relaxed);
+    kill(getpid(), SIGKILL);
+}
+
+static void shouldCompleteWhatADeadOneHasBegun(void) {
+    uint64_t hows[] = {PSHM_BREAK_NONE, PSHM_BREAK_RESET};
+    for (int i = 0; i < 2; i++) {
+        pshm_barrier *barrier;
+        pshm_segment *segment = make(3, &barrier);
+        pshm_wait wait;
+        CHECK_CODE(arrive(barrier, 0, &wait), PSHM_EBUSY);
+        pid_t pid = start(end_by_halves, &hows[i]);
+        wait_for(pid);
+        CHECK_CODE(pshm_wait_poll(&wait), i == 0 ? 2 : PSHM_EBROKEN);
+        CHECK_BROKEN(barrier, PSHM_BREAK_DEATH, pid); /* in the next generation */
+        CHECK_OK(pshm_segment_close(segment));
+    }
+}
+
 static void shouldTellAnActionOfADeath(void) {
     pshm_barrier *barrier;
     pshm_segment *segment = make(2, &barrier);
@@ -847,6 +877,7 @@ int main(void) {
     RUN(shouldLetMoreThreadsThanPartiesThrough);
     RUN(shouldBreakWhenAPartyDies);
     RUN(shouldTellTheLast);
+    RUN(shouldCompleteWhatADeadOneHasBegun);
     RUN(shouldTellAnActionOfADeath);
     RUN(shouldBreakWhenTheDeadOnesSlotIsTaken);
     RUN(shouldWaitForThoseThatAreStopped);

@@ -540,35 +540,44 @@ PSHM_API const uint64_t *pshm_latch_state(const pshm_latch *latch);
 /* ---- barriers ---------------------------------------------------------------------------- */
 
 /* Threads, of any processes, wait for each other until `parties`, 1 or more, have arrived; then all
- * go on, and the next generation begins. A process is a party from when it opens the barrier until
- * it closes the segment or ends in order: if it dies meanwhile, the barrier breaks at once. */
+ * go on, and the next generation begins. What has broken stays so until pshm_barrier_reset.
+ *
+ * A process is a party from when it opens the barrier until it closes the segment or ends in order,
+ * and a forked child of one from its own first call for the barrier: if a party dies, arrived or
+ * not, the barrier breaks at once for all that wait and all that come. One that leaves in order
+ * breaks it only if a thread of it has arrived and waits. After a reset the dead count no more. */
 PSHM_API int pshm_barrier_open(pshm_segment *segment, const char *name, int64_t parties,
                                pshm_barrier **out);
 
 /* Arrive, and wait for the others. Returns the index of arrival: parties - 1 for the first, 0 for
  * the last. `action`, if it is not null, is called with `context` by the last one, before the
- * others go on.
+ * others go on; who comes while it runs waits, and arrives in the next generation.
  * PSHM_EBROKEN if the barrier is broken, or breaks meanwhile: because a party that waited was timed
  * out, interrupted or closed the segment, because one died, or by pshm_barrier_abort or _reset. The
- * detail says who. A wait that ends by time, interrupt or close breaks the barrier for the others.
- */
+ * detail says who. A wait that ends by time, interrupt or close breaks the barrier for the others,
+ * also while the action runs, and so does one that was interrupted before it began; but one that
+ * has come while the action runs has not arrived, and breaks nothing. With a time of zero it
+ * arrives, and breaks the barrier unless it is the last. If the generation has tripped when the
+ * time is over, the interrupt comes or the segment is closed, it returns its index. */
 PSHM_API int pshm_barrier_await(pshm_barrier *barrier, int64_t timeout_ns,
                                 pshm_interrupt *interrupt, void (*action)(void *context),
                                 void *context);
 
 /* The first poll arrives. With `has_action` not 0 it tells the last one to arrive
  * PSHM_BARRIER_ACTION: then it must run its action and call pshm_barrier_trip, or
- * pshm_wait_cancel, which breaks the barrier. */
+ * pshm_wait_cancel, which breaks the barrier: PSHM_BREAK_ACTION. */
 PSHM_API int pshm_barrier_prepare(pshm_barrier *barrier, int has_action, pshm_wait *wait);
 #define PSHM_BARRIER_ACTION INT32_MAX
 
-/* The action has been run: let the others go. Returns 0, the caller's index, or PSHM_EBROKEN. */
+/* The action has been run: let the others go. Returns 0, the caller's index, or PSHM_EBROKEN if it
+ * broke meanwhile; PSHM_EINVAL if this wait was not told to run one, PSHM_ECLOSED. */
 PSHM_API int pshm_barrier_trip(pshm_wait *wait);
 
-/* Break the barrier for all that wait and that come. */
+/* Break the barrier for all that wait and that come; one that is broken stays as it is.
+ * PSHM_ECLOSED. */
 PSHM_API int pshm_barrier_abort(pshm_barrier *barrier);
 
-/* Begin a new generation; those that wait get PSHM_EBROKEN. */
+/* Begin a new generation; those that wait get PSHM_EBROKEN. PSHM_ECLOSED. */
 PSHM_API int pshm_barrier_reset(pshm_barrier *barrier);
 
 /* Why a barrier broke. */
@@ -585,10 +594,10 @@ typedef enum pshm_break {
 
 typedef struct pshm_barrier_info {
     int64_t parties;
-    int64_t waiting;
-    int32_t broken; /* now: 1 or 0 */
-    int32_t cause;  /* pshm_break of the last break */
-    int32_t pid;    /* of the process that caused it, or died */
+    int64_t waiting; /* who have arrived, also while the action runs; 0 if it is broken */
+    int32_t broken;  /* now: 1 or 0 */
+    int32_t cause;   /* pshm_break of the last break, a reset included */
+    int32_t pid;     /* of the process that caused it, or died */
 } pshm_barrier_info;
 
 /* As of a moment ago. PSHM_ECLOSED. */

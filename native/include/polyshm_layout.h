@@ -102,9 +102,9 @@ typedef struct pshm__events {
  * the participant with this number, and of no other that has the slot. */
 typedef struct pshm__stake {
     uint32_t number;
-    uint32_t count; /* barrier: threads that have arrived; lock: that read; condition: that wait */
-    uint64_t
-        amount; /* semaphore: held; lock: who wait to write; condition: signals not yet taken */
+    uint32_t count;  /* barrier: threads that have arrived; lock: that read; condition: that wait */
+    uint64_t amount; /* semaphore: held; lock: who wait to write; condition: signals not yet
+                        taken; barrier: the generation that `count` is of */
 } pshm__stake;
 
 /* Only changed by who has the object's mutex, unless it says atomic. */
@@ -132,13 +132,12 @@ typedef struct pshm__latch {
 
 typedef struct pshm__barrier {
     pshm__events events;
-    uint64_t generation;  /* atomic to read */
-    uint32_t cause;       /* pshm_break, of the last break */
-    uint32_t cause_pid;   /* who caused it */
+    uint64_t generation;  /* atomic to read; how many are over */
+    uint64_t cause;       /* atomic; of the last break: pid << 32 | pshm_break */
     uint32_t tripping;    /* number of the participant that runs the action, zero for none */
     uint32_t reserved_32; /* zero */
     uint64_t reserved[4]; /* zero */
-    uint64_t ends[PSHM_BARRIER_HISTORY]; /* atomic to read: LAYOUT.md */
+    uint64_t ends[PSHM_BARRIER_HISTORY]; /* atomic; number << 8 | pshm_break: see barrier.c */
     uint32_t pids[PSHM_PARTICIPANTS];    /* of those who have a stake */
     pshm__stake stakes[PSHM_PARTICIPANTS];
 } pshm__barrier;

@@ -28,6 +28,11 @@ int pshm__monitor_enter(const pshm__sync *sync) {
 
 void pshm__monitor_leave(const pshm__sync *sync) { PSHM__MUTEX(unlock, sync->object->lock.mutex); }
 
+/* Atomic: one that departs may clear its stake without the mutex. */
+static uint32_t number_of(const pshm__stake *stake) {
+    return atomic_load((const _Atomic uint32_t *)&stake->number);
+}
+
 static void clear(const pshm__stake *stake) {
     static const pshm__stake nothing;
     PSHM__PUBLISH(stake, &nothing);
@@ -36,8 +41,8 @@ static void clear(const pshm__stake *stake) {
 const pshm__stake *pshm__stake_here(const pshm__sync *sync, const pshm__stake *stakes,
                                     void (*give_back)(const pshm__sync *sync, uint32_t slot)) {
     const pshm__stake *mine = &stakes[sync->segment->slot];
-    if (mine->number != sync->segment->number) {
-        if (mine->number != 0) {
+    if (number_of(mine) != sync->segment->number) {
+        if (number_of(mine) != 0) {
             give_back(sync, sync->segment->slot);
             clear(mine);
         }
@@ -49,7 +54,7 @@ const pshm__stake *pshm__stake_here(const pshm__sync *sync, const pshm__stake *s
 void pshm__stakes_reclaim(const pshm__sync *sync, const pshm__stake *stakes,
                           void (*give_back)(const pshm__sync *sync, uint32_t slot)) {
     for (uint32_t slot = 0; slot < sync->segment->participant_capacity; slot++) {
-        const uint32_t number = stakes[slot].number;
+        const uint32_t number = number_of(&stakes[slot]);
         if (number == 0 || pshm__participant_lives(sync->segment, slot, number))
             continue;
         give_back(sync, slot);

@@ -669,7 +669,9 @@ PSHM_API int pshm_condition_wait(pshm_condition *condition, int64_t timeout_ns,
  * release the lock, poll and sleep; 0 from a poll says that there may be a signal. Take the lock
  * again (pshm_lock_acquire_any), and pshm_condition_finish tells 0 for a signal, PSHM_EBUSY if the
  * wait goes on: release the lock again. pshm_condition_finish with `why` PSHM_ETIMEDOUT or
- * PSHM_EINTERRUPTED ends the wait, and returns that, or 0 for a signal. */
+ * PSHM_EINTERRUPTED ends the wait, and returns that, or 0 for a signal. pshm_wait_cancel does so
+ * without the lock; a signal that it tells of is lost with a process that dies before it has the
+ * lock. PSHM_ENOTOWNER; PSHM_EINVAL if the wait is one of the process that forked this one. */
 PSHM_API int pshm_condition_prepare(pshm_condition *condition, pshm_wait *wait);
 PSHM_API int pshm_condition_finish(pshm_wait *wait, int why);
 
@@ -678,7 +680,7 @@ PSHM_API int pshm_condition_finish(pshm_wait *wait, int why);
 PSHM_API int pshm_condition_signal(pshm_condition *condition, int64_t count);
 
 /* How many threads wait, at most INT32_MAX; those of dead processes do not count. To be called by
- * who holds the lock. */
+ * who holds the lock: PSHM_ENOTOWNER. PSHM_ECLOSED. */
 PSHM_API int pshm_condition_waiting(pshm_condition *condition);
 
 /* ---- threads --------------------------------------------------------------------------- */

@@ -102,9 +102,10 @@ typedef struct pshm__events {
  * the participant with this number, and of no other that has the slot. */
 typedef struct pshm__stake {
     uint32_t number;
-    uint32_t count;  /* barrier: threads that have arrived; lock: that read; condition: that wait */
-    uint64_t amount; /* semaphore: held; lock: who wait to write; condition: signals not yet
-                        taken; barrier: the generation that `count` is of */
+    uint32_t count;  /* barrier: threads that have arrived; lock: that read */
+    uint64_t amount; /* semaphore: held; lock: who wait to write; barrier: the generation that
+                        `count` is of; condition: atomic, signals not yet taken in bits 32-63, below
+                        them the threads that wait for one */
 } pshm__stake;
 
 /* Only changed by who has the object's mutex, unless it says atomic. */
@@ -155,7 +156,7 @@ typedef struct pshm__rwlock {
     pshm__stake stakes[PSHM_PARTICIPANTS];
 } pshm__rwlock;
 
-/* Changed only by who has the lock that it belongs to. */
+/* Changed only by who has the lock that it belongs to, but for one that waits no more. */
 typedef struct pshm__condition {
     pshm__events events;
     uint32_t cursor;      /* the slot that the next signal looks at first */

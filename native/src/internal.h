@@ -117,6 +117,7 @@ struct pshm_segment {
     atomic_long operations; /* on synchronizers, under way in this process */
     atomic_long pins;       /* one for being open, one for each thread that waits, and the user's */
     pshm__guard guard;      /* over changes of state, handles and watch */
+    pshm__guard queues;     /* over those of the conditions; a close that waits has the other one */
     pshm__handle *handles;
     pshm__watch *watch; /* null if nobody is watched */
     bool watch_ended;
@@ -335,6 +336,9 @@ bool pshm__holder_is_of(const pshm__holder *shared, uint32_t pid, uint64_t start
 
 /* True if a thread of this process that lives holds the lock. */
 bool pshm__lock_is_held_here(const pshm__lock *lock);
+
+/* True if it is, or would be for who takes it now. */
+bool pshm__lock_is_abandoned(const pshm__lock *lock);
 
 /* True if the segment is open, and no close is under way that may yet succeed. */
 bool pshm__is_open_after_all(pshm_segment *segment);

@@ -78,12 +78,9 @@ bool pshm__holder_is_of(const pshm__holder *shared, uint32_t pid, uint64_t start
     return holder.thread >> 32 == pid && holder.start_time == start_time;
 }
 
-bool pshm__lock_is_held_here(const pshm__lock *lock) {
-    if (!pshm__holder_is_of(&lock->holder, pshm__os_pid(), pshm__process_start_time()))
-        return false;
-    if (pshm__os_mutex_is_mine(lock->mutex, pshm__os_tid()))
-        return true;
-    /* By a thread that has died, perhaps, or by nobody: a peer can have written that. */
+/* Somebody is named as the holder: a thread that has died, perhaps, or nobody is, as a peer can
+ * have written that. False then, and the death is recorded. */
+static bool has_living_holder(const pshm__lock *lock) {
     int code = PSHM__MUTEX(try, lock->mutex);
     if (code == PSHM_EOWNERDIED) {
         record_death(lock);
@@ -93,6 +90,17 @@ bool pshm__lock_is_held_here(const pshm__lock *lock) {
         return true;
     PSHM__MUTEX(unlock, lock->mutex);
     return false;
+}
+
+bool pshm__lock_is_held_here(const pshm__lock *lock) {
+    return pshm__holder_is_of(&lock->holder, pshm__os_pid(), pshm__process_start_time()) &&
+           (pshm__os_mutex_is_mine(lock->mutex, pshm__os_tid()) || has_living_holder(lock));
+}
+
+bool pshm__lock_is_abandoned(const pshm__lock *lock) {
+    if (load_word(&lock->holder.thread, memory_order_relaxed) != 0)
+        has_living_holder(lock);
+    return is_abandoned(lock);
 }
 
 static int closed(const pshm_lock *lock) {

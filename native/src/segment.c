@@ -96,6 +96,7 @@ static void in_child(void) {
     pshm__sentry_after_fork(true);
     for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
         pshm__guard_init(&segment->guard);
+        pshm__guard_init(&segment->queues);
         segment->file = segment->heir;
         segment->slot = segment->heir_slot;
         segment->watch = NULL; /* its descriptors have been closed */
@@ -150,6 +151,7 @@ static void destroy(pshm_segment *segment) {
     }
     if (segment->base != NULL)
         PSHM__UNMAP(segment->base, segment->total_bytes);
+    pshm__guard_destroy(&segment->queues);
     pshm__guard_destroy(&segment->guard);
     free(segment);
 }
@@ -172,6 +174,7 @@ static int attach(const char *name, pshm__file file, const pshm__header *header,
     atomic_init(&segment->state, PSHM__OPEN);
     atomic_init(&segment->pins, 1);
     pshm__guard_init(&segment->guard);
+    pshm__guard_init(&segment->queues);
     const void *base = NULL;
     int code = pshm__os_map(file, name, header->total_bytes, &base);
     segment->base = base;

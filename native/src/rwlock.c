@@ -123,6 +123,13 @@ static int take_to_read(const pshm__waiting *self, const pshm__stake *mine) {
     return 0;
 }
 
+static int write_again(const pshm__rwlock *shared) {
+    if (shared->depth == UINT32_MAX)
+        return too_often("write");
+    PSHM__STORE(shared->depth, shared->depth + 1, memory_order_relaxed);
+    return 0;
+}
+
 static int take_to_write(const pshm__waiting *self, const pshm__holder *thread) {
     const pshm__rwlock *shared = shared_of(self->sync);
     const bool good = shared->abandoned == 0;
@@ -130,12 +137,8 @@ static int take_to_write(const pshm__waiting *self, const pshm__holder *thread) 
         return PSHM_EUNNAMED;
     if (self->mode == PSHM_REPAIR && good)
         return pshm__fail(PSHM_EGOOD, "read-write lock: it is not abandoned; take it to write");
-    if (writes(self->sync, self->value_2)) {
-        if (shared->depth == UINT32_MAX)
-            return too_often("write");
-        PSHM__STORE(shared->depth, shared->depth + 1, memory_order_relaxed);
-        return 0;
-    }
+    if (writes(self->sync, self->value_2))
+        return write_again(shared);
     if (load_writer(shared) != 0)
         return PSHM_EBUSY;
     if (self->mode == PSHM_WRITE && !good)

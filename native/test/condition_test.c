@@ -792,7 +792,7 @@ static void shouldAcquireAnyLock(void) {
 
 /* ---- a bounded buffer, whose users are killed ---- */
 
-enum { ROOM = 4, ITEMS = CHECK_TSAN ? 2000 : 50000, WORKERS = 6 };
+enum { ROOM = 4, ITEMS = CHECK_TSAN ? 10000 : 50000, WORKERS = 6 };
 
 typedef struct buffer {
     table table;

@@ -96,11 +96,12 @@ static uint64_t signal_all(const pshm__sync *sync, uint64_t count) {
     const uint32_t capacity = sync->segment->participant_capacity;
     uint32_t slot = shared->cursor % capacity;
     uint64_t left = count;
-    for (uint32_t in_vain = 0; left != 0 && in_vain < capacity; slot = (slot + 1) % capacity) {
+    for (uint32_t in_vain = 0; left != 0 && in_vain < capacity;) {
         const uint64_t portion = left < capacity ? 1 : left / capacity;
         const uint64_t some = signal_one(&shared->stakes[slot], portion);
         left -= some;
         in_vain = some == 0 ? in_vain + 1 : 0;
+        slot = slot + 1 < capacity ? slot + 1 : 0;
     }
     PSHM__STORE(shared->cursor, slot, memory_order_relaxed);
     return count - left;

@@ -96,11 +96,12 @@ static uint64_t signal_all(const pshm__sync *sync, uint64_t count) {
     const uint32_t capacity = sync->segment->participant_capacity;
     uint32_t slot = shared->cursor % capacity;
     uint64_t left = count;
-    for (uint32_t in_vain = 0; left != 0 && in_vain < capacity; slot = (slot + 1) % capacity) {
+    for (uint32_t in_vain = 0; left != 0 && in_vain < capacity;) {
         const uint64_t portion = left < capacity ? 1 : left / capacity;
         const uint64_t some = signal_one(&shared->stakes[slot], portion);
         left -= some;
         in_vain = some == 0 ? in_vain + 1 : 0;
+        slot = slot + 1 < capacity ? slot + 1 : 0;
     }
     PSHM__STORE(shared->cursor, slot, memory_order_relaxed);
     return count - left;
@@ -165,8 +166,10 @@ int pshm_condition_waiting(pshm_condition *condition) {
     return clip(count);
 }
 
-/* ---- waits: value is the condition, value_2 the participant's number, and 0 when it has ended;
- * mode is how, then ---- */
+/* ---- waits ---- */
+
+/* Of a pshm__waiting, value is the condition; value_2 the participant's number, and 0 when the wait
+ * has ended; mode, how; has_begun, that somebody dead has left something to be reclaimed. */
 
 static pshm_condition *condition_of(const pshm__waiting *self) {
     return (pshm_condition *)(uintptr_t)self->value;
@@ -207,23 +210,28 @@ static bool may_go(const pshm__waiting *self) {
     return found;
 }
 
-/* What the dead have left is reclaimed under the lock: so if there is any, the wait may be over. */
+/* Reclaiming needs the lock: so if there is anything, the wait may be over. */
 static int attempt(pshm__waiting *self, bool look) {
-    const int code = state_of(self);
-    return code != PSHM_EBUSY ? code
-           : may_go(self) || (look && (is_left_behind(self->sync) ||
-                                       pshm__lock_is_abandoned(condition_of(self)->lock->shared)))
-               ? 0
-               : PSHM_EBUSY;
+    int code = state_of(self);
+    if (code == PSHM_EBUSY && may_go(self))
+        code = 0;
+    if (code == PSHM_EBUSY && look) {
+        self->has_begun = is_left_behind(self->sync);
+        if (self->has_begun || pshm__lock_is_abandoned(condition_of(self)->lock->shared))
+            code = 0;
+    }
+    return code;
 }
 
 static void leave_queue(pshm__waiting *self, pshm__waiting **link, int outcome) {
     pshm_condition *condition = condition_of(self);
     if (*link == self)
         *link = self->next;
-    condition->last = condition->first;
-    while (condition->last != NULL && condition->last->next != NULL)
-        condition->last = condition->last->next;
+    if (condition->last == self) {
+        condition->last = condition->first;
+        while (condition->last != NULL && condition->last->next != NULL)
+            condition->last = condition->last->next;
+    }
     self->mode = outcome;
     self->value_2 = 0;
 }
@@ -282,10 +290,11 @@ int pshm_condition_prepare(pshm_condition *condition, pshm_wait *wait) {
 
 /* The lock is held again. */
 static int finish(pshm__waiting *self, int why) {
-    if (pshm__begin(self->sync, "wait") == 0) {
+    if (self->has_begun && pshm__begin(self->sync, "wait") == 0) {
         reclaim(self->sync);
         pshm__end(self->sync);
     }
+    self->has_begun = false;
     return end(self, why);
 }
 

@@ -578,7 +578,8 @@ static void wait_alone(void *shared) {
 
 /* The dead one had its signal already, had none, or gets one when it is dead and nobody knows. */
 static void shouldPassTheSignalsOfTheDeadOn(void) {
-    for (int round = 0; round < 30; round++) {
+    enum { ROUNDS = CHECK_TSAN ? 6 : 30 };
+    for (int round = 0; round < ROUNDS; round++) {
         party here = attend(new_table());
         pid_t dies = start(wait_in_threads, here.shared);
         AWAIT(waiting(&here) == THREADS);
@@ -627,6 +628,48 @@ static void shouldForgetTheSignalsOfTheDead(void) {
     drop(&here);
 }
 
+static void *wait_later(void *argument) {
+    const party *here = argument;
+    pshm_event *event;
+    CHECK_OK(pshm_event_open(here->segment, "e", &event));
+    if (here->number == 0) {
+        CHECK_OK(pshm_event_await(event, -1, NULL)); /* so that the process is told of deaths */
+    } else {
+        AWAIT(here->shared->ready == 1);
+        wait_once(argument);
+    }
+    return NULL;
+}
+
+static void wait_later_in_threads(void *shared) {
+    party here = attend(shared);
+    in_threads(&here, wait_later, 2);
+    CHECK_OK(pshm_segment_close(here.segment));
+}
+
+/* Its death was told when nobody waited for the condition, and nobody is told of it again. */
+static void shouldSignalNoneThatDiedWhenNobodyWaited(void) {
+    party here = attend(new_table());
+    const uint32_t *departed = &pshm__directory_of(here.segment)->departed;
+    pshm_event *event;
+    CHECK_OK(pshm_event_open(here.segment, "e", &event));
+    pid_t dies = start(wait_in_threads, here.shared);
+    AWAIT(waiting(&here) == THREADS);
+    pid_t lives = start(wait_later_in_threads, here.shared);
+    AWAIT(atomic_load((const _Atomic uint32_t *)&event->sync.events->waiters) == 1);
+    sleep_ms(50); /* all are watched by now */
+    const uint32_t before = atomic_load((const _Atomic uint32_t *)departed);
+    kill_child(dies);
+    AWAIT(atomic_load((const _Atomic uint32_t *)departed) != before);
+    here.shared->ready = 1;
+    AWAIT(waiting(&here) == 1);
+    CHECK_EQ(signal_some(&here, 1), 1);
+    AWAIT(here.shared->woken == 1);
+    CHECK_OK(pshm_event_set(event));
+    CHECK_JOIN(lives);
+    drop(&here);
+}
+
 static void wait_or_be_told(void *shared) {
     party here = attend(shared);
     CHECK_OK(pshm_lock_acquire(here.lock));
@@ -646,7 +689,7 @@ static void wait_or_be_told(void *shared) {
 
 /* Killed at a moment of chance around the signal: it was woken itself, or the other one is. */
 static void shouldLoseNoSignalToADeath(void) {
-    enum { ROUNDS = CHECK_TSAN ? 30 : 150 };
+    enum { ROUNDS = CHECK_TSAN ? 8 : 150 };
     uint64_t seed = 7;
     int taken = 0;
     for (int round = 0; round < ROUNDS; round++) {
@@ -749,7 +792,7 @@ static void shouldAcquireAnyLock(void) {
 
 /* ---- a bounded buffer, whose users are killed ---- */
 
-enum { ROOM = 4, ITEMS = CHECK_TSAN ? 2000 : 20000, WORKERS = 6 };
+enum { ROOM = 4, ITEMS = CHECK_TSAN ? 10000 : 50000, WORKERS = 6 };
 
 typedef struct buffer {
     table table;
@@ -808,7 +851,7 @@ static void work(void *argument) {
 }
 
 static void shouldKeepABoundedBufferGoing(void) {
-    enum { KILLS = CHECK_TSAN ? 20 : 120 };
+    enum { KILLS = 120 };
     buffer *shared = shared_zeroes(sizeof(*shared));
     party here = attend(&shared->table);
     pid_t workers[WORKERS];
@@ -847,6 +890,7 @@ int main(void) {
     RUN(shouldTellWaitersThatItWasClosed);
     RUN(shouldPassTheSignalsOfTheDeadOn);
     RUN(shouldForgetTheSignalsOfTheDead);
+    RUN(shouldSignalNoneThatDiedWhenNobodyWaited);
     RUN(shouldLoseNoSignalToADeath);
     RUN(shouldTellThatAnOwnerHasDied);
     RUN(shouldAcquireAnyLock);

@@ -137,10 +137,10 @@ public final class Bench implements Callable<Integer> {
             int doubles,
             int reads,
             double bar) {
-        all.add(arrays(IntArrayBenchmark.class, operation, "int, " + size, ints, reads, bar));
+        all.add(arrays(ArrayBenchmark.OfInt.class, operation, "int, " + size, ints, reads, bar));
         all.add(
                 arrays(
-                        DoubleArrayBenchmark.class,
+                        ArrayBenchmark.OfDouble.class,
                         operation,
                         "double, " + size,
                         doubles,

@@ -2,14 +2,15 @@
  *
  * What scripts/bench compares the Java figures with, by the same C library that Java calls:
  *
- *   bench_baseline lock [N]   pshm_lock_acquire and pshm_lock_release of a free lock; by N
- * processes that all want it, and each time increment a counter bench_baseline mutex [N]  the same
- * of a bare robust, recursive, process-shared mutex bench_baseline attach     open a segment, get
- * an array of it, close it bench_baseline futex      one process wakes another, by turns; to be run
- * on one core bench_baseline sem        the same by sem_post and sem_wait
+ *   bench_baseline lock       pshm_lock_acquire and pshm_lock_release of a free lock
+ *   bench_baseline lock N     the same by N processes that all want it to increment a counter
+ *   bench_baseline mutex [N]  the same of a bare robust, recursive, process-shared mutex
+ *   bench_baseline attach     open a segment, get an array of it, close it
+ *   bench_baseline futex      a process wakes another, on the same core and by turns
+ *   bench_baseline sem        the same by sem_post and sem_wait
  *
- * Prints the nanoseconds of one such operation: the lowest of several slices of time, and for N
- * processes, who take turns as the scheduler likes, the mean of a second.
+ * Prints the nanoseconds of one such operation: the lowest of several slices of time; with N the
+ * mean of a second, by whichever process.
  */
 #define _GNU_SOURCE
 #include <polyshm.h>

@@ -298,12 +298,6 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         return owned;
     }
 
-    /** -1, which every buffer refuses, for what is not an int. */
-    static int flatIndex(long index) {
-        int narrow = (int) index;
-        return narrow == index ? narrow : -1;
-    }
-
     @Serial
     private void readObject(ObjectInputStream stream) throws InvalidObjectException {
         throw new InvalidObjectException("an array travels as a handle");
@@ -374,6 +368,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 
         private static final int SHIFT = ${shift};
         private static final int SPAN = SPAN_BYTES >> SHIFT;
+        private static final int MOST_FLAT = Integer.MAX_VALUE >> SHIFT; // elements
         private static final int CHUNK_SHIFT = 30 - SHIFT;
         private static final int CHUNK_MASK = (1 << CHUNK_SHIFT) - 1;
 
@@ -440,6 +435,16 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
             bytes = NO_BYTES;
             byteChunks = NO_BYTE_CHUNKS;
 </#if>
+        }
+
+        /**
+         * The index as an int, if a flat array can have it. The buffer checks it anyway; of a constant
+         * the compiler learns that the offset in bytes is an int, too, and folds it into the address of
+         * the access.
+         */
+        private static int flatIndex(long index) {
+            int narrow = (int) index;
+            return Objects.checkIndex(narrow == index ? narrow : -1, MOST_FLAT);
         }
 
         private ${t.buffer} chunkAt(long index) {

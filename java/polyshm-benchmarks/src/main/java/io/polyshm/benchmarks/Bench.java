@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.openjdk.jmh.runner.RunnerException;
 import picocli.CommandLine;
@@ -32,6 +34,15 @@ public final class Bench implements Callable<Integer> {
     private boolean quick;
 
     @Option(
+            names = "--plot",
+            paramLabel = "FILE",
+            defaultValue = "build/bench/processes.svg",
+            description =
+                    "Where to plot the throughput of a lock by the number of processes that want"
+                            + " it, if all of these are measured: ${DEFAULT-VALUE}.")
+    private Path plot;
+
+    @Option(
             names = {"-h", "--help"},
             usageHelp = true,
             description = "Show this help and exit.")
@@ -41,6 +52,9 @@ public final class Bench implements Callable<Integer> {
             paramLabel = "WORD",
             description = "Measure only the operations that have one of these in their names.")
     private List<String> words = List.of();
+
+    /** By the number of processes. */
+    private final Map<Integer, Comparison> contended = new LinkedHashMap<>();
 
     @Spec private CommandLine.Model.CommandSpec spec;
 
@@ -90,10 +104,14 @@ public final class Bench implements Callable<Integer> {
         wanted.forEach(each -> each.rows().forEach(System.out::println));
         System.out.println(
                 "Times are of one operation or element, medians of several JVMs or runs.");
+        if (wanted.containsAll(contended.values())) {
+            Plot.write(plot, contended);
+            System.out.println("Throughput by the number of processes: " + plot);
+        }
         return CommandLine.ExitCode.OK;
     }
 
-    private static List<Comparison> all() throws IOException {
+    private List<Comparison> all() throws IOException {
         List<Comparison> all = new ArrayList<>();
         all.add(
                 new Comparison("lock + unlock", JmhTrial.of(LockBenchmark.class, "ours"), 5)
@@ -103,6 +121,8 @@ public final class Bench implements Callable<Integer> {
                                 "ReentrantLock",
                                 JmhTrial.of(LockBenchmark.class, "reentrantLock"),
                                 0));
+        addContended();
+        all.addAll(contended.values());
         all.add(
                 new Comparison("int getAndAdd", JmhTrial.of(AtomicBenchmark.class, "ours"), 3)
                         .with(
@@ -129,6 +149,26 @@ public final class Bench implements Callable<Integer> {
         return all;
     }
 
+    private void addContended() {
+        for (int processes : List.of(1, 2, 4, 8, 16)) {
+            boolean barred = processes == 2;
+            Comparison comparison =
+                    new Comparison(
+                                    "lock + unlock, processes: " + processes,
+                                    ContendedLock.of(processes),
+                                    barred ? 7 : 3)
+                            .with(
+                                    "the same in C",
+                                    ProcessTrial.ofC("lock", "" + processes),
+                                    barred ? 1.25 : 0); // 0.8 of its throughput
+            if (barred) {
+                comparison.with(
+                        "bare pthread mutex in C", ProcessTrial.ofC("mutex", "" + processes), 0);
+            }
+            contended.put(processes, comparison);
+        }
+    }
+
     private static void addArrays(
             List<Comparison> all,
             String operation,
@@ -137,10 +177,10 @@ public final class Bench implements Callable<Integer> {
             int doubles,
             int reads,
             double bar) {
-        all.add(arrays(IntArrayBenchmark.class, operation, "int, " + size, ints, reads, bar));
+        all.add(arrays(ArrayBenchmark.OfInt.class, operation, "int, " + size, ints, reads, bar));
         all.add(
                 arrays(
-                        DoubleArrayBenchmark.class,
+                        ArrayBenchmark.OfDouble.class,
                         operation,
                         "double, " + size,
                         doubles,

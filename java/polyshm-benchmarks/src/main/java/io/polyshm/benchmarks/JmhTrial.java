@@ -67,7 +67,7 @@ final class JmhTrial implements Trial {
         TimeValue time = TimeValue.milliseconds(iterationMillis);
         ChainedOptionsBuilder options =
                 new OptionsBuilder()
-                        .include("^" + benchmark.getName() + "." + method + "$")
+                        .include("^" + benchmark.getCanonicalName() + "." + method + "$")
                         .forks(1)
                         .jvmArgsAppend(jvmOptions.toArray(String[]::new)) // to those of this JVM
                         .mode(Mode.AverageTime)

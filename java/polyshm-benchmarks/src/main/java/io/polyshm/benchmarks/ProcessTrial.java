@@ -13,14 +13,16 @@ final class ProcessTrial {
     private ProcessTrial() {}
 
     /** One measurement in C: an operation of native/bench/baseline.c. */
-    static Trial ofC(String operation) {
+    static Trial ofC(String... operation) {
         String program = System.getenv("POLYSHM_BASELINE");
         if (program == null) {
             throw new IllegalStateException(
                     "POLYSHM_BASELINE is not set: it is to name the program that the CMake target"
                             + " bench_baseline makes; scripts/bench does all that");
         }
-        return () -> Double.parseDouble(output(List.of(program, operation)));
+        List<String> command = new ArrayList<>(List.of(operation));
+        command.add(0, program);
+        return () -> Double.parseDouble(output(command));
     }
 
     /** From the call of {@code ForkedJvm} to the task's first line. */
@@ -42,7 +44,8 @@ final class ProcessTrial {
         return Long.parseLong(output(command)) - start;
     }
 
-    private static String output(List<String> command) throws IOException, InterruptedException {
+    /** What a program prints, once it has ended well. */
+    static String output(List<String> command) throws IOException, InterruptedException {
         Process process =
                 new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
         process.getOutputStream().close();

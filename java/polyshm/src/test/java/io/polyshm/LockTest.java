@@ -229,11 +229,9 @@ class LockTest {
                             return null;
                         },
                         () -> lock.tryLock(1, TimeUnit.HOURS))) {
-            FutureTask<Object> task = new FutureTask<>(wait);
-            Thread waiter = new Thread(task, "waiter");
-            waiter.start();
-            await().until(() -> waiter.getState() == Thread.State.WAITING);
-            waiter.interrupt();
+            ThreadKind.Task<Object> task = ThreadKind.PLATFORM.start(wait);
+            task.awaitParked();
+            task.thread().interrupt();
             assertThatThrownBy(task::get).hasCauseInstanceOf(InterruptedException.class);
         }
         lock.unlock();
@@ -404,7 +402,7 @@ class LockTest {
         List<Thread> threads = new ArrayList<>();
         for (int thread = 0; thread < 50; thread++) {
             threads.add(
-                    startVirtual(
+                    ThreadKind.startVirtual(
                             () -> {
                                 for (int i = 0; i < 20; i++) {
                                     lock.lock();
@@ -427,9 +425,10 @@ class LockTest {
     @Test
     @EnabledForJreRange(min = JRE.JAVA_21)
     void shouldTellOfTheDeathOfAVirtualThread() throws Exception {
-        startVirtual(() -> lock.lock()).join();
+        ThreadKind.startVirtual(() -> lock.lock()).join();
         assertThatThrownBy(lock::lock).isInstanceOf(OwnerDiedException.class);
-        Thread repairer = startVirtual(() -> lock.repair(death -> lock.withLock(() -> {})));
+        Thread repairer =
+                ThreadKind.startVirtual(() -> lock.repair(death -> lock.withLock(() -> {})));
         repairer.join();
         lock.lock();
         lock.unlock();
@@ -441,11 +440,5 @@ class LockTest {
         } catch (InterruptedException interrupted) {
             throw new AssertionError(interrupted);
         }
-    }
-
-    /** {@code Thread.startVirtualThread}, of JDK 21. */
-    private static Thread startVirtual(Runnable work) throws ReflectiveOperationException {
-        return (Thread)
-                Thread.class.getMethod("startVirtualThread", Runnable.class).invoke(null, work);
     }
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm;
+
+import static org.awaitility.Awaitility.await;
+
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.FutureTask;
+
+/** The threads that Java has, for tests that hold for both. */
+enum ThreadKind {
+    PLATFORM,
+    VIRTUAL;
+
+    private static final Set<Thread.State> PARKED =
+            Set.of(Thread.State.WAITING, Thread.State.TIMED_WAITING);
+
+    /** A thread and what becomes of it. */
+    record Task<T>(Thread thread, FutureTask<T> result) {
+        /** Parked in this JVM; in a native call a platform thread is RUNNABLE. */
+        void awaitParked() {
+            await().until(() -> PARKED.contains(thread.getState()));
+        }
+
+        T get() throws Exception {
+            return result.get();
+        }
+    }
+
+    /** Whether this JVM has such threads. */
+    boolean isSupported() {
+        return this == PLATFORM || Runtime.version().feature() >= 21;
+    }
+
+    /** Runs in a thread of its own. */
+    <T> Task<T> start(Callable<T> work) {
+        FutureTask<T> result = new FutureTask<>(work);
+        if (this == VIRTUAL) {
+            return new Task<>(startVirtual(result), result);
+        }
+        Thread thread = new Thread(result, "other");
+        thread.start();
+        return new Task<>(thread, result);
+    }
+
+    /** {@code Thread.startVirtualThread}, of JDK 21. */
+    static Thread startVirtual(Runnable work) {
+        try {
+            return (Thread)
+                    Thread.class.getMethod("startVirtualThread", Runnable.class).invoke(null, work);
+        } catch (ReflectiveOperationException e) {
+            throw new LinkageError(e.getMessage(), e);
+        }
+    }
+}

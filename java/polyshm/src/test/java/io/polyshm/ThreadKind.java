@@ -17,9 +17,13 @@ enum ThreadKind {
 
     /** A thread and what becomes of it. */
     record Task<T>(Thread thread, FutureTask<T> result) {
-        /** Parked in this JVM; in a native call a platform thread is RUNNABLE. */
         void awaitParked() {
-            await().until(() -> PARKED.contains(thread.getState()));
+            await().until(this::isParked);
+        }
+
+        /** Whether it waits in Java; one that waits in C is RUNNABLE. */
+        boolean isParked() {
+            return PARKED.contains(thread.getState());
         }
 
         T get() throws Exception {
@@ -34,11 +38,16 @@ enum ThreadKind {
 
     /** Runs in a thread of its own. */
     <T> Task<T> start(Callable<T> work) {
+        return start("other", work);
+    }
+
+    /** The same by name, which a virtual one does not get. */
+    <T> Task<T> start(String name, Callable<T> work) {
         FutureTask<T> result = new FutureTask<>(work);
         if (this == VIRTUAL) {
             return new Task<>(startVirtual(result), result);
         }
-        Thread thread = new Thread(result, "other");
+        Thread thread = new Thread(result, name);
         thread.start();
         return new Task<>(thread, result);
     }

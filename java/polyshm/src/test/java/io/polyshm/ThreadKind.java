@@ -3,9 +3,11 @@ package io.polyshm;
 
 import static org.awaitility.Awaitility.await;
 
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
+import org.awaitility.core.ConditionFactory;
 
 /** The threads that Java has, for tests that hold for both. */
 enum ThreadKind {
@@ -18,7 +20,7 @@ enum ThreadKind {
     /** A thread and what becomes of it. */
     record Task<T>(Thread thread, FutureTask<T> result) {
         void awaitParked() {
-            await().until(this::isParked);
+            soon().until(this::isParked);
         }
 
         /** Whether it waits in Java; one that waits in C is RUNNABLE. */
@@ -26,9 +28,26 @@ enum ThreadKind {
             return PARKED.contains(thread.getState());
         }
 
+        /** Waits for a lock, in Java or in C. */
+        void awaitBlocked() {
+            soon().until(() -> isParked() || isIn("pshm_lock_acquire"));
+        }
+
+        private boolean isIn(String function) {
+            StackTraceElement[] frames = thread.getStackTrace();
+            return frames.length > 0 && frames[0].getMethodName().equals(function);
+        }
+
         T get() throws Exception {
             return result.get();
         }
+    }
+
+    /** For what comes at once. */
+    static ConditionFactory soon() {
+        return await().pollDelay(Duration.ZERO)
+                .pollInterval(Duration.ofMillis(2))
+                .atMost(Duration.ofSeconds(60));
     }
 
     /** Whether this JVM has such threads. */

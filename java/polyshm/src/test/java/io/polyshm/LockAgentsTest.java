@@ -366,6 +366,44 @@ class LockAgentsTest {
         holder.onExit().join();
     }
 
+    // ---- who waits uses no processor ----
+
+    @Test
+    void shouldNotBeSwitchedToWhenWaiting() throws Exception {
+        Lock lock = this.lock;
+        SharedValue.OfLong sum = this.sum;
+        lock.lock();
+        ForkedJvm child =
+                ForkedJvm.start(
+                        () -> {
+                            ThreadKind kind =
+                                    ThreadKind.VIRTUAL.isSupported()
+                                            ? ThreadKind.VIRTUAL
+                                            : ThreadKind.PLATFORM;
+                            List<ThreadKind.Task<Void>> waiters = new ArrayList<>();
+                            for (int i = 0; i < 8; i++) {
+                                int way = i < 4 ? 0 : i < 6 ? 1 : 2;
+                                waiters.add(
+                                        (way == 2 ? kind : ThreadKind.PLATFORM)
+                                                .start(
+                                                        "waiter-" + i,
+                                                        () -> {
+                                                            take(lock, way);
+                                                            sum.set(sum.get() + 1);
+                                                            lock.unlock();
+                                                            return null;
+                                                        }));
+                            }
+                            join(waiters);
+                        });
+        // Six platform threads, an agent, and two more threads or at least one that runs them.
+        ContextSwitches.assertNone(
+                child.pid(), 8, "waiter-", "polyshm-", "ForkJoinPool-", "VirtualThread-");
+        lock.unlock();
+        child.join();
+        assertThat(sum.get()).isEqualTo(8);
+    }
+
     // ---- repair ----
 
     @ParameterizedTest

@@ -25,7 +25,8 @@ final class ContextSwitches {
     private ContextSwitches() {}
 
     /**
-     * Expects threads to sleep for five seconds once they have come to rest.
+     * Expects threads to sleep for five seconds once they have come to rest; one switch each is
+     * granted, as the kernel may have its own reasons.
      *
      * @param count of at least so many threads
      * @param names what their names begin with
@@ -43,13 +44,8 @@ final class ContextSwitches {
         Map<Path, Long> before = last.get();
         Thread.sleep(5_000);
         Map<Path, Long> after = of(pid, names);
-        long switches = 0;
-        for (Map.Entry<Path, Long> thread : after.entrySet()) {
-            switches += thread.getValue() - before.getOrDefault(thread.getKey(), 0L);
-        }
-        assertThat(switches)
-                .as("switches to threads that wait, %s before and %s after", before, after)
-                .isLessThan(count); // fewer than one each
+        after.replaceAll((thread, switches) -> switches - before.getOrDefault(thread, 0L));
+        assertThat(after).allSatisfy((thread, switches) -> assertThat(switches).isLessThan(2));
     }
 
     /** By thread, those that it left the processor for and those that it was made to. */

@@ -10,6 +10,7 @@ import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
@@ -334,11 +335,12 @@ class LockAgentsTest {
     @EnabledForJreRange(min = JRE.JAVA_21)
     void shouldGetAFreeLockHoweverShortTheTime() throws Exception {
         for (int i = 0; i < 100; i++) {
+            long nanos = 1L << i % 20;
             assertThat(
                             ThreadKind.VIRTUAL
                                     .start(
                                             () ->
-                                                    lock.tryLock(1, TimeUnit.NANOSECONDS)
+                                                    lock.tryLock(nanos, TimeUnit.NANOSECONDS)
                                                             && unlocked())
                                     .get())
                     .isTrue();
@@ -404,7 +406,28 @@ class LockAgentsTest {
         assertThat(sum.get()).isEqualTo(8);
     }
 
-    // ---- repair ----
+    // ---- deaths and repair ----
+
+    @Test
+    @EnabledForJreRange(min = JRE.JAVA_21)
+    void shouldTellAllThatQueueWhenAVirtualThreadDies() throws Exception {
+        CountDownLatch end = new CountDownLatch(1);
+        ThreadKind.VIRTUAL.start(
+                () -> {
+                    lock.lock();
+                    end.await();
+                    return null;
+                });
+        await().until(() -> lock.owner().isPresent());
+        List<ThreadKind.Task<Void>> waiters = startVirtual(50, i -> take(lock, i));
+        awaitParked(waiters);
+        end.countDown();
+        for (ThreadKind.Task<Void> waiter : waiters) {
+            assertThatThrownBy(waiter::get).hasCauseInstanceOf(OwnerDiedException.class);
+        }
+        assertThat(lock.repair(death -> assertThat(death.deaths()).isEqualTo(1))).isTrue();
+        assertThat(lock.tryLock() && unlocked()).isTrue();
+    }
 
     @ParameterizedTest
     @EnumSource

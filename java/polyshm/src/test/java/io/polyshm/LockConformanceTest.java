@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -184,8 +185,7 @@ class LockConformanceTest {
         release = end::countDown;
     }
 
-    private static <T> T in(ThreadKind kind, java.util.concurrent.Callable<T> work)
-            throws Exception {
+    private static <T> T in(ThreadKind kind, Callable<T> work) throws Exception {
         return kind.start(work).get();
     }
 
@@ -520,7 +520,8 @@ class LockConformanceTest {
                 kind,
                 () -> {
                     assertThatThrownBy(lock::unlock)
-                            .isInstanceOf(IllegalMonitorStateException.class);
+                            .isInstanceOf(IllegalMonitorStateException.class)
+                            .hasMessageContaining("does not hold");
                     assertThat(lock.isHeldByCurrentThread()).isFalse();
                     assertThat(lock.getHoldCount()).isZero();
                     return null;

@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -20,7 +19,10 @@ import org.junit.jupiter.api.condition.EnabledForJreRange;
 import org.junit.jupiter.api.condition.JRE;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** One JVM; between JVMs in {@link OwnerDeathTest} and {@link TravelTest}. */
+/**
+ * What is this lock's own, in one JVM; between JVMs in {@link OwnerDeathTest} and {@link
+ * TravelTest}, and what holds for every lock in {@link LockConformanceTest}.
+ */
 @Timeout(120)
 class LockTest {
     @RegisterExtension final Segments segments = new Segments();
@@ -49,47 +51,6 @@ class LockTest {
     }
 
     // ---- taking and giving back ----
-
-    @Test
-    void shouldBeTakenAgainAndGivenBackAsOften() throws Exception {
-        lock.lock();
-        lock.lock();
-        assertThat(lock.tryLock()).isTrue();
-        assertThat(lock.tryLock(1, TimeUnit.SECONDS)).isTrue();
-        lock.lockInterruptibly();
-        assertThat(lock.getHoldCount()).isEqualTo(5);
-        for (int left = 4; left >= 0; left--) {
-            assertThat(inThread(() -> lock.tryLock())).isFalse();
-            lock.unlock();
-            assertThat(lock.getHoldCount()).isEqualTo(left);
-        }
-        assertThat(lock.isHeldByCurrentThread()).isFalse();
-        inThread(
-                () -> {
-                    assertThat(lock.tryLock()).isTrue();
-                    lock.unlock();
-                    return null;
-                });
-    }
-
-    @Test
-    void shouldRefuseToUnlockWhenAnotherThreadOrNobodyHoldsIt() throws Exception {
-        assertThatThrownBy(lock::unlock)
-                .isInstanceOf(IllegalMonitorStateException.class)
-                .hasMessageContaining("does not hold");
-        lock.lock();
-        assertThatThrownBy(
-                        () ->
-                                inThread(
-                                        () -> {
-                                            lock.unlock();
-                                            return null;
-                                        }))
-                .hasCauseInstanceOf(IllegalMonitorStateException.class);
-        assertThat(lock.isHeldByCurrentThread()).isTrue();
-        lock.unlock();
-        assertThatThrownBy(lock::unlock).isInstanceOf(IllegalMonitorStateException.class);
-    }
 
     @Test
     void shouldTellItsOwner() throws Exception {
@@ -141,38 +102,6 @@ class LockTest {
     }
 
     @Test
-    void shouldExcludeThreadsInEveryWayOfTaking() throws Exception {
-        int[] unguarded = {0};
-        List<FutureTask<Object>> tasks = new ArrayList<>();
-        for (int thread = 0; thread < 6; thread++) {
-            int way = thread;
-            tasks.add(
-                    start(
-                            "adder " + thread,
-                            () -> {
-                                for (int i = 0; i < 2_000; i++) {
-                                    switch (way % 3) {
-                                        case 0 -> lock.lock();
-                                        case 1 -> lock.lockInterruptibly();
-                                        default -> {
-                                            while (!lock.tryLock(1, TimeUnit.HOURS)) {
-                                                Thread.onSpinWait();
-                                            }
-                                        }
-                                    }
-                                    unguarded[0]++;
-                                    lock.unlock();
-                                }
-                                return null;
-                            }));
-        }
-        for (FutureTask<Object> task : tasks) {
-            task.get();
-        }
-        assertThat(unguarded[0]).isEqualTo(12_000);
-    }
-
-    @Test
     void shouldBeOneLockWhenOpenedTwice() throws Exception {
         try (SharedMemory memory = SharedMemory.anonymous(10_000)) {
             Lock first = Lock.in(memory, "one");
@@ -196,52 +125,6 @@ class LockTest {
     }
 
     // ---- interrupts and timeouts ----
-
-    @Test
-    void shouldThrowAtOnceWhenInterruptedBefore() {
-        Thread.currentThread().interrupt();
-        assertThatThrownBy(lock::lockInterruptibly).isInstanceOf(InterruptedException.class);
-        assertThat(Thread.interrupted()).isFalse();
-        Thread.currentThread().interrupt();
-        assertThatThrownBy(() -> lock.tryLock(1, TimeUnit.HOURS))
-                .isInstanceOf(InterruptedException.class);
-        assertThat(lock.isHeldByCurrentThread()).isFalse();
-    }
-
-    @Test
-    void shouldKeepTheInterruptWhenNotInterruptible() {
-        Thread.currentThread().interrupt();
-        lock.lock();
-        assertThat(Thread.currentThread().isInterrupted()).isTrue();
-        assertThat(lock.tryLock()).isTrue();
-        assertThat(Thread.interrupted()).isTrue();
-        lock.unlock();
-        lock.unlock();
-    }
-
-    @Test
-    void shouldEndTheWaitAtOnceWhenInterrupted() throws Exception {
-        lock.lock();
-        for (Callable<Object> wait :
-                List.<Callable<Object>>of(
-                        () -> {
-                            lock.lockInterruptibly();
-                            return null;
-                        },
-                        () -> lock.tryLock(1, TimeUnit.HOURS))) {
-            ThreadKind.Task<Object> task = ThreadKind.PLATFORM.start(wait);
-            task.awaitParked();
-            task.thread().interrupt();
-            assertThatThrownBy(task::get).hasCauseInstanceOf(InterruptedException.class);
-        }
-        lock.unlock();
-        inThread(
-                () -> {
-                    lock.lock();
-                    lock.unlock();
-                    return null;
-                });
-    }
 
     @Test
     void shouldTakeTheLockWhenWaitedForAgainAfterAnInterrupt() throws Exception {
@@ -303,18 +186,6 @@ class LockTest {
             lock.unlock();
             task.get();
         }
-    }
-
-    @Test
-    void shouldReturnFalseWhenTheTimeIsOver() throws Exception {
-        lock.lock();
-        for (long time : new long[] {0, -1, Long.MIN_VALUE, 1, 30}) {
-            assertThat(inThread(() -> lock.tryLock(time, TimeUnit.MILLISECONDS))).isFalse();
-        }
-        lock.unlock();
-        assertThat(inThread(() -> lock.tryLock(0, TimeUnit.SECONDS) && unlocked(lock))).isTrue();
-        assertThat(inThread(() -> lock.tryLock(Long.MAX_VALUE, TimeUnit.DAYS) && unlocked(lock)))
-                .isTrue();
     }
 
     // ---- close ----

@@ -138,8 +138,8 @@ final class LockAgent implements Runnable {
             }
             interrupted |= Thread.interrupted();
         }
-        boolean undecided = state != State.GRANTED && failure == null;
-        if (undecided && interrupted && interruptibly) {
+        boolean gaveUp = state != State.GRANTED && failure == null;
+        if (gaveUp && interrupted && interruptibly) {
             throw new InterruptedException();
         }
         if (interrupted) {
@@ -148,7 +148,7 @@ final class LockAgent implements Runnable {
         if (failure != null) {
             throw failure;
         }
-        return !undecided;
+        return !gaveUp;
     }
 
     /** Whether the current thread is the one that the lock is held for. */

@@ -88,7 +88,7 @@ class LockAgentsTest {
     }
 
     /** Agents that are in C, so not those that hold the lock. */
-    private static long waitingAgents() {
+    static long waitingAgents() {
         return Thread.getAllStackTraces().keySet().stream()
                 .filter(thread -> thread.getName().startsWith("polyshm-lock-agent"))
                 .filter(thread -> thread.getState() == Thread.State.RUNNABLE)
@@ -278,6 +278,39 @@ class LockAgentsTest {
     private boolean unlocked() {
         lock.unlock();
         return true;
+    }
+
+    /** So it does not take the lock in passing when that becomes free. */
+    @ParameterizedTest
+    @EnumSource
+    void shouldLeaveNoAgentWaitingWhenTheTimeIsOver(ThreadKind kind) throws Exception {
+        assumeTrue(kind.isSupported());
+        lock.lock();
+        assertThat(kind.start(() -> lock.tryLock(20, TimeUnit.MILLISECONDS)).get()).isFalse();
+        await().until(() -> waitingAgents() == 0);
+        lock.unlock();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void shouldWaitForeverWhenItTookOverFromOneWithLittleTime(ThreadKind kind) throws Exception {
+        assumeTrue(kind.isSupported());
+        lock.lock();
+        ThreadKind.Task<Boolean> first = kind.start(() -> lock.tryLock(1, TimeUnit.SECONDS));
+        first.awaitParked();
+        await().until(() -> waitingAgents() == 1);
+        first.thread().interrupt();
+        ThreadKind.Task<Boolean> second =
+                kind.start(
+                        () -> {
+                            lock.lockInterruptibly();
+                            return unlocked();
+                        });
+        Thread.sleep(1_500);
+        assertThat(second.result().isDone()).isFalse();
+        assertThat(waitingAgents()).isEqualTo(1);
+        lock.unlock();
+        assertThat(second.get()).isTrue();
     }
 
     @Test

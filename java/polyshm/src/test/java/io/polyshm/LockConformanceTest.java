@@ -73,7 +73,8 @@ class LockConformanceTest {
     @AfterEach
     void letGo() {
         release.run();
-        ThreadKind.soon().until(() -> lock.owner().isEmpty());
+        ThreadKind.soon()
+                .until(() -> lock.owner().isEmpty() && LockAgentsTest.waitingAgents() == 0);
     }
 
     // ---- what varies ----

@@ -150,11 +150,7 @@ class LockTest {
             waiter.interrupt();
             await().until(() -> !waiter.isInterrupted());
         }
-        long agents =
-                Thread.getAllStackTraces().keySet().stream()
-                        .filter(thread -> thread.getName().startsWith("polyshm-lock-agent"))
-                        .filter(thread -> thread.getState() == Thread.State.RUNNABLE) // in C
-                        .count();
+        long agents = LockAgentsTest.waitingAgents();
         lock.unlock();
         assertThat(agents).as("threads that wait for one thread").isEqualTo(1);
         assertThat(task.get()).isBetween(1, 20);

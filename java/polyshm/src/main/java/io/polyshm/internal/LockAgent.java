@@ -19,8 +19,9 @@ import java.util.function.Supplier;
  * <p><b>Waiting.</b> The requester parks until the agent has decided: GRANTED or FAILED. The agent
  * first tries, and only then waits; so one that gives up at once, or is late, still gets a lock
  * that is free. A requester that gives up while the agent tries makes it end if the lock is held.
- * One that gives up later leaves it waiting, CANCELLED, as nothing ends a wait in the kernel: the
- * next requester takes it over, and if none comes until it has the lock, it gives that back.
+ * One that gives up later leaves it waiting, CANCELLED, as nothing but its time ends a wait in the
+ * kernel: the next requester takes it over, and if none comes until it has the lock, it gives that
+ * back.
  *
  * <p><b>Holding.</b> While the agent holds the lock it waits for the end of the requester's thread.
  * An interrupt tells it of an operation to run, of which the release is one. If the thread ends,
@@ -62,6 +63,17 @@ final class LockAgent implements Runnable {
         }
     }
 
+    /** Who wants the lock, and for how long. */
+    private record Request(Thread thread, long nanos, long since) {
+        static Request ofCurrentThread(long nanos) {
+            return new Request(Thread.currentThread(), nanos, System.nanoTime());
+        }
+
+        long left() {
+            return nanos == FOREVER ? FOREVER : nanos - (System.nanoTime() - since);
+        }
+    }
+
     /** No limit of time. */
     static final long FOREVER = Long.MAX_VALUE;
 
@@ -85,16 +97,17 @@ final class LockAgent implements Runnable {
     /** How often the requester holds the lock; only the requester looks at it. */
     private int depth = 1;
 
-    private volatile Thread requester = Thread.currentThread();
+    private volatile Request request;
     private volatile State state;
     private volatile RuntimeException failure;
     private volatile Thread thread;
     private volatile FutureTask<?> order;
 
     /** An agent for the current thread. */
-    LockAgent(NativeLock lock, Way way) {
+    LockAgent(NativeLock lock, Way way, long nanos) {
         this.lock = lock;
         this.way = way;
+        this.request = Request.ofCurrentThread(nanos);
         this.state = way.first;
     }
 
@@ -105,11 +118,11 @@ final class LockAgent implements Runnable {
     }
 
     /** Makes it the current thread's, if it waits for nobody; false if that cannot be. */
-    synchronized boolean takeOver() {
+    synchronized boolean takeOver(long nanos) {
         if (way != Way.LOCK || state != State.CANCELLED) {
             return false;
         }
-        requester = Thread.currentThread();
+        request = Request.ofCurrentThread(nanos);
         state = State.WAITING;
         return true;
     }
@@ -120,11 +133,11 @@ final class LockAgent implements Runnable {
      * @return false if it was not to be had in this time
      * @throws InterruptedException if {@code interruptibly} and the caller was interrupted
      */
-    boolean await(long nanos, boolean interruptibly) throws InterruptedException {
-        long end = System.nanoTime() + nanos;
+    boolean await(boolean interruptibly) throws InterruptedException {
+        Request mine = request;
         boolean interrupted = false;
         while (state != State.GRANTED && state != State.FAILED) {
-            long left = nanos == FOREVER ? FOREVER : end - System.nanoTime();
+            long left = mine.left();
             boolean givesUp = left <= 0 || (interrupted && interruptibly);
             if (givesUp
                     && !move(State.TRYING, State.ONLY_TRYING)
@@ -153,7 +166,7 @@ final class LockAgent implements Runnable {
 
     /** Whether the current thread is the one that the lock is held for. */
     boolean isMine() {
-        return requester == Thread.currentThread();
+        return request.thread() == Thread.currentThread();
     }
 
     int depth() {
@@ -207,7 +220,7 @@ final class LockAgent implements Runnable {
         if (state != State.GRANTED && state != State.FAILED) {
             failure = why;
             state = State.FAILED;
-            LockSupport.unpark(requester);
+            LockSupport.unpark(request.thread());
         }
     }
 
@@ -226,11 +239,11 @@ final class LockAgent implements Runnable {
         thread = Thread.currentThread();
         try {
             do {
-                String name = requester.getName();
+                String name = request.thread().getName();
                 Natives.pshm_thread_set_name(name);
                 int code = acquire();
                 if (code != 0) {
-                    fail(code == Natives.PSHM_EBUSY ? null : lock.exception(code));
+                    fail(isLate(code) ? null : lock.exception(code));
                 } else if (grant(name)) {
                     hold();
                 } else {
@@ -248,21 +261,40 @@ final class LockAgent implements Runnable {
             return Natives.pshm_lock_acquire_abandoned(handle);
         }
         int code = Natives.pshm_lock_try_acquire(handle);
-        if (code != Natives.PSHM_EBUSY) {
-            return code;
+        if (isLate(code)) {
+            move(State.TRYING, State.WAITING);
         }
-        move(State.TRYING, State.WAITING);
-        return state == State.ONLY_TRYING ? code : Natives.pshm_lock_acquire(handle);
+        while (isLate(code) && !ends()) {
+            long left = request.left();
+            code =
+                    left == FOREVER
+                            ? Natives.pshm_lock_acquire(handle)
+                            : Natives.pshm_lock_timed_acquire(handle, left);
+        }
+        return code;
+    }
+
+    private static boolean isLate(int code) {
+        return code == Natives.PSHM_EBUSY || code == Natives.PSHM_ETIMEDOUT;
+    }
+
+    /** Has not got the lock in time; it goes on only if it is somebody else's by now. */
+    private synchronized boolean ends() {
+        if (state == State.WAITING && request.left() > 0) {
+            return false;
+        }
+        fail(null); // from now on nobody can take it over
+        return true;
     }
 
     /** Hands the lock to the requester, whose name has been told for it; false if it is not his. */
     private synchronized boolean grant(String name) {
-        if (state == State.CANCELLED || !name.equals(requester.getName())) {
+        if (state == State.CANCELLED || !name.equals(request.thread().getName())) {
             return false;
         }
         lock.setHolder(this); // before the requester can go on
         state = State.GRANTED;
-        LockSupport.unpark(requester);
+        LockSupport.unpark(request.thread());
         return true;
     }
 
@@ -277,7 +309,7 @@ final class LockAgent implements Runnable {
     private void hold() {
         while (isHolding()) {
             try {
-                requester.join();
+                request.thread().join();
                 lock.setHolder(null); // before anyone else can be told of the death
                 throw new HolderDied();
             } catch (InterruptedException ordered) {

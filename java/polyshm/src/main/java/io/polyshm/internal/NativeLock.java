@@ -263,7 +263,7 @@ public final class NativeLock {
         }
         try {
             long left = nanos == FOREVER ? FOREVER : end - System.nanoTime();
-            return agent(way).await(left, interruptibly);
+            return agent(way, left).await(interruptibly);
         } finally {
             turn.release();
         }
@@ -276,7 +276,7 @@ public final class NativeLock {
             return false;
         }
         try {
-            return agent(LockAgent.Way.TRY).await(0, false);
+            return agent(LockAgent.Way.TRY, 0).await(false);
         } catch (InterruptedException impossible) {
             throw new IllegalStateException(impossible);
         } finally {
@@ -285,16 +285,16 @@ public final class NativeLock {
     }
 
     /** An agent at work for the current thread: one that waits for nobody, or a new one. */
-    private LockAgent agent(LockAgent.Way way) {
+    private LockAgent agent(LockAgent.Way way, long nanos) {
         for (LockAgent agent : agents) {
-            if (way == LockAgent.Way.LOCK && agent.takeOver()) {
+            if (way == LockAgent.Way.LOCK && agent.takeOver(nanos)) {
                 if (attachment.isClosed()) {
                     agent.fail(attachment.closed("lock")); // a close has passed it over, perhaps
                 }
                 return agent;
             }
         }
-        LockAgent agent = new LockAgent(this, way);
+        LockAgent agent = new LockAgent(this, way, nanos);
         agents.add(agent);
         boolean started = false;
         try {

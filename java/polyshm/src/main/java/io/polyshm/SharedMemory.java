@@ -72,7 +72,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
         VALUE,
         /** A {@link Lock} that stands alone. */
         LOCK,
-        /** A semaphore. */
+        /** A {@link Semaphore}. */
         SEMAPHORE,
         /** An {@link Event}. */
         EVENT,

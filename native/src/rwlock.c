@@ -78,7 +78,7 @@ static void give_back(const pshm__sync *sync, uint32_t slot) {
     (void)slot;
 }
 
-static void record_death(const pshm__rwlock *shared) {
+static void record_writers_death(const pshm__rwlock *shared) {
     if (shared->depth != 0) {
         const pshm__holder dead = shared->holder;
         PSHM__PUBLISH(&shared->dead, &dead);
@@ -97,7 +97,7 @@ static void look_for_the_dead(const pshm__sync *sync) {
     const uint32_t slot = (uint32_t)writer;
     if (writer != 0 && (slot >= sync->segment->participant_capacity ||
                         !pshm__participant_lives(sync->segment, slot, (uint32_t)(writer >> 32))))
-        record_death(shared);
+        record_writers_death(shared);
 }
 
 static int too_often(const char *mode) {

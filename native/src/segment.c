@@ -52,8 +52,11 @@ static void at_exit(void) {
         while ((code = pshm__lifecycle_try_enter(segment->file)) == PSHM_EBUSY && naps-- > 0)
             pshm__os_sleep_ns(1000000);
         if (code == 0) {
+            segment->left = true; /* whatever other threads do, it is not this participant's */
+            atomic_store(&segment->state, PSHM__CLOSED);
+            while (atomic_load(&segment->operations) != 0 && naps-- > 0)
+                pshm__os_sleep_ns(1000000);
             leave(segment);
-            segment->left = true;
             pshm__lifecycle_leave(segment->file);
             pshm__participant_departed(segment);
         }

@@ -33,6 +33,7 @@ typedef struct page {
     bool published; /* the victim's object */
     int64_t cells[2];
     pid_t victim, companion; /* the victim's child */
+    uint32_t number;         /* of the victim, as a participant */
     int code;                /* of the second process's operation */
     uint8_t attached_to[16]; /* the segment that it has open after that */
     bool attached, waited;
@@ -61,11 +62,20 @@ static const char *const operation_names[OPERATIONS] = {
 typedef struct scenario {
     const char *name;
     uint32_t lifetime;
-    enum { ABSENT, DEAD, ALONE, OBSERVED } state;  /* DEAD: all that had it open were killed */
-    enum { NONE, JOINED, HOLDING, ADDING } corpse; /* somebody was killed before, doing this */
+    enum { ABSENT, DEAD, ALONE, OBSERVED } state; /* DEAD: all that had it open were killed */
+    enum {
+        NONE,
+        JOINED,
+        HOLDING,
+        ADDING,
+        WITHIN
+    } corpse;       /* somebody was killed before, doing this; WITHIN the short section */
     bool contended; /* the lock is held when the victim comes, and given to it */
     void (*prepare)(void);
     void (*run)(void);
+    enum { NOTHING, SEMAPHORE, EVENT, LATCH, BARRIER, RWLOCK, CONDITION } about; /* synchronizer */
+    void (*hold)(void); /* the cell, before the victim comes */
+    void (*help)(void); /* the cell, when the victim waits */
 } scenario;
 
 static page *shared;
@@ -139,7 +149,7 @@ static void account(const step *made) {
 static bool armed, announced;
 
 static void victim_at(const pshm__kill_point *point, uint64_t at) {
-    if (!armed || getpid() != shared->victim)
+    if (!armed || gettid() != shared->victim) /* not its children, not other threads */
         return;
     if (shared->count > 0)
         account(&shared->steps[shared->count - 1]);
@@ -154,14 +164,16 @@ static void victim_at(const pshm__kill_point *point, uint64_t at) {
         tell(to_cell[1], 's');
         hear(to_victim[0]);
     }
-    if (is(point, "acquire", "lock"))
+    if (is(point, "acquire", "lock") || is(point, "pshm_wait_sleep", "events->waiters += 1"))
         tell(to_cell[1], 'b');
 }
 
 static void second_at(const pshm__kill_point *point, uint64_t at) {
     static int entries;
     bool enters = is(point, "pshm__os_file_lock", "fcntl") && at == 0 && ++entries > 1;
-    if (armed && !announced && (enters || strcmp(point->step, "lock") == 0)) {
+    bool waits = is(point, "pshm_wait_sleep", "events->waiters += 1");
+    if (armed && !announced && gettid() == getpid() &&
+        (enters || waits || strcmp(point->step, "lock") == 0)) {
         announced = true;
         tell(to_cell[1], 'w');
     }
@@ -172,7 +184,8 @@ void pshm__at_kill_point(const pshm__kill_point *point, uint64_t at) {
         victim_at(point, at);
     else if (role == SECOND)
         second_at(point, at);
-    else if (role == CORPSE && is(point, "add", "directory->heap_used"))
+    else if (role == CORPSE && (is(point, "add", "directory->heap_used") ||
+                                (armed && is(point, "pshm__monitor_leave", "unlock"))))
         raise(SIGKILL);
 }
 
@@ -350,42 +363,41 @@ static void end_in_order(void) { exit(0); }
 static void unlink_segment(void) { CHECK_OK(pshm_segment_unlink(victims_name())); }
 static void reap(void) { CHECK(pshm_reap() >= 1); }
 
-static const scenario scenarios[] = {
-    {"create", PSHM_PERSISTENT, ABSENT, NONE, false, NULL, create},
-    {"create, last out", PSHM_LAST_OUT, ABSENT, NONE, false, NULL, create},
-    {"create after a death", PSHM_LAST_OUT, DEAD, NONE, false, NULL, create},
-    {"create without room", PSHM_PERSISTENT, ABSENT, NONE, false, NULL, create_too_large},
-    {"open-or-create", PSHM_PERSISTENT, ABSENT, NONE, false, NULL, open_or_create},
-    {"open", PSHM_PERSISTENT, OBSERVED, JOINED, false, NULL, open_alive},
-    {"open after a death", PSHM_LAST_OUT, DEAD, NONE, false, NULL, open_dead},
-    {"new array", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, add_array},
-    {"new array after a death", PSHM_LAST_OUT, OBSERVED, ADDING, false, attach, add_array},
-    {"new value", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, add_value},
-    {"new lock", PSHM_PERSISTENT, OBSERVED, NONE, false, attach, add_lock},
-    {"acquire", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, acquire},
-    {"acquire, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, acquire},
-    {"acquire, nested", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, acquire_nested},
-    {"acquire, told", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, acquire_and_be_told},
-    {"acquire, forked", PSHM_LAST_OUT, OBSERVED, NONE, false, attach_and_fork, acquire},
-    {"fork", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, fork_child},
-    {"try", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, try_acquire},
-    {"timed", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, timed_acquire},
-    {"timed, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, timed_acquire},
-    {"repair", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, repair},
-    {"repair given up", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, give_up_repair},
-    {"repair what is good", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, repair_what_is_good},
-    {"close", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, close_segment},
-    {"close as the last", PSHM_LAST_OUT, ALONE, NONE, false, attach, close_segment},
-    {"close, persistent", PSHM_PERSISTENT, ALONE, NONE, false, attach, close_segment},
-    {"close, held", PSHM_LAST_OUT, OBSERVED, NONE, false, attach_and_acquire, close_holding},
+static const scenario segment_scenarios[] = {
+    {"create", PSHM_PERSISTENT, ABSENT, NONE, false, NULL, .run = create},
+    {"create, last out", PSHM_LAST_OUT, ABSENT, NONE, false, NULL, .run = create},
+    {"create after a death", PSHM_LAST_OUT, DEAD, NONE, false, NULL, .run = create},
+    {"create without room", PSHM_PERSISTENT, ABSENT, NONE, false, NULL, .run = create_too_large},
+    {"open-or-create", PSHM_PERSISTENT, ABSENT, NONE, false, NULL, .run = open_or_create},
+    {"open", PSHM_PERSISTENT, OBSERVED, JOINED, false, NULL, .run = open_alive},
+    {"open after a death", PSHM_LAST_OUT, DEAD, NONE, false, NULL, .run = open_dead},
+    {"new array", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = add_array},
+    {"new array after a death", PSHM_LAST_OUT, OBSERVED, ADDING, false, attach, .run = add_array},
+    {"new value", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = add_value},
+    {"new lock", PSHM_PERSISTENT, OBSERVED, NONE, false, attach, .run = add_lock},
+    {"acquire", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = acquire},
+    {"acquire, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, .run = acquire},
+    {"acquire, nested", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = acquire_nested},
+    {"acquire, told", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = acquire_and_be_told},
+    {"acquire, forked", PSHM_LAST_OUT, OBSERVED, NONE, false, attach_and_fork, .run = acquire},
+    {"fork", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = fork_child},
+    {"try", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = try_acquire},
+    {"timed", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = timed_acquire},
+    {"timed, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, .run = timed_acquire},
+    {"repair", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = repair},
+    {"repair given up", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = give_up_repair},
+    {"repair what is good", PSHM_LAST_OUT, OBSERVED, NONE, false, attach,
+     .run = repair_what_is_good},
+    {"close", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = close_segment},
+    {"close as the last", PSHM_LAST_OUT, ALONE, NONE, false, attach, .run = close_segment},
+    {"close, persistent", PSHM_PERSISTENT, ALONE, NONE, false, attach, .run = close_segment},
+    {"close, held", PSHM_LAST_OUT, OBSERVED, NONE, false, attach_and_acquire, .run = close_holding},
     {"close, dead thread", PSHM_LAST_OUT, OBSERVED, NONE, false, attach_and_lose_a_thread,
-     close_segment},
-    {"exit as the last", PSHM_LAST_OUT, ALONE, NONE, false, attach, end_in_order},
-    {"unlink", PSHM_PERSISTENT, ALONE, NONE, false, attach, unlink_segment},
-    {"reap", PSHM_LAST_OUT, DEAD, NONE, false, NULL, reap},
+     .run = close_segment},
+    {"exit as the last", PSHM_LAST_OUT, ALONE, NONE, false, attach, .run = end_in_order},
+    {"unlink", PSHM_PERSISTENT, ALONE, NONE, false, attach, .run = unlink_segment},
+    {"reap", PSHM_LAST_OUT, DEAD, NONE, false, NULL, .run = reap},
 };
-
-enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
 
 static void finish(void) { PSHM__KILL_POINT("end", 0); }
 

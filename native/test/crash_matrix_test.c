@@ -372,7 +372,27 @@ static void run_cell(void) {
     clear_away();
 }
 
+#include "crash_synchronizers.h"
+
 /* ---- the matrix ---- */
+
+enum {
+    SEGMENT_SCENARIOS = sizeof(segment_scenarios) / sizeof(segment_scenarios[0]),
+    SCENARIOS = SEGMENT_SCENARIOS +
+                (int)(sizeof(synchronizer_scenarios) / sizeof(synchronizer_scenarios[0]))
+};
+
+static const scenario *scenario_at(int index) {
+    return index < SEGMENT_SCENARIOS ? &segment_scenarios[index]
+                                     : &synchronizer_scenarios[index - SEGMENT_SCENARIOS];
+}
+
+/* What the second process may do, or null. */
+static const char *operation_name(const scenario *of, int does) {
+    if (of->about == NOTHING)
+        return does < OPERATIONS ? operation_names[does] : NULL;
+    return does < RIVALS ? kinds_of[of->about].rivals[does].name : NULL;
+}
 
 /* Both ends of the linker's section: all kill points that there are. */
 extern const pshm__kill_point __start_pshm_kill_points[], __stop_pshm_kill_points[];
@@ -397,7 +417,7 @@ static bool run_cell_apart(const scenario *of, int stop_at, int rest_at) {
     CHECK(cell_pid >= 0);
     if (cell_pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        run_cell();
+        of->about == NOTHING ? run_cell() : run_cell_of_them();
         _exit(0);
     }
     setpgid(cell_pid, cell_pid);
@@ -424,6 +444,7 @@ static const char *outcome(int code) {
     case PSHM_EBUSY: return "busy";
     case PSHM_EOWNERDIED: return "told";
     case PSHM_EGOOD: return "good";
+    case PSHM_EBROKEN: return "broken";
     default: return pshm_error_name(code);
     }
 }
@@ -440,11 +461,12 @@ static void name_step(const step *of, char *out, size_t bytes) {
 static void run_operation(const scenario *of, int number, const step *dies_before, const char *name,
                           int *first_wait, char *text, size_t bytes) {
     static const char *const ways[] = {"comes after", "is at work", "waits already"};
-    const int ends = *first_wait >= 0 ? WAITING : AT_WORK;
+    const int ends = *first_wait >= 0 || of->about != NOTHING ? WAITING : AT_WORK;
     int length = 0;
     bool waits = false;
     for (way = AFTER; (int)way <= ends; way++) {
-        const bool good = run_cell_apart(of, number, way == WAITING ? *first_wait : -1);
+        const bool good =
+            run_cell_apart(of, number, way == WAITING && of->about == NOTHING ? *first_wait : -1);
         const bool other =
             good && shared->steps[shared->count - 1].point != dies_before->point; /* its way */
         const char *shown = !good            ? "FAILED"
@@ -458,7 +480,7 @@ static void run_operation(const scenario *of, int number, const step *dies_befor
         passed += good && !other;
         if (!good)
             fprintf(stderr, "FAILED: %s, killed before %s, %s %s\n", of->name, name,
-                    operation_names[second_does], ways[way]);
+                    operation_name(of, (int)second_does), ways[way]);
         if (!good || other)
             return;
         if (way != WAITING)
@@ -470,7 +492,8 @@ static void run_operation(const scenario *of, int number, const step *dies_befor
 }
 
 /* All operations. */
-static void run_step(const scenario *of, int number, const step *dies_before, int *first_waits) {
+static void run_step(const scenario *of, int index, int number, const step *dies_before,
+                     int *first_waits) {
     char name[96], row[512];
     name_step(dies_before, name, sizeof(name));
     if (only_point != NULL && strstr(name, only_point) == NULL) {
@@ -479,11 +502,12 @@ static void run_step(const scenario *of, int number, const step *dies_before, in
         return;
     }
     int length = snprintf(row, sizeof(row), "%2d %-44.44s", number, name);
-    for (second_does = 0; second_does < OPERATIONS; second_does++) {
+    const char *does;
+    for (second_does = 0; (does = operation_name(of, (int)second_does)) != NULL; second_does++) {
         char text[40] = "";
-        if (only_operation != NULL && strcmp(operation_names[second_does], only_operation) != 0)
+        if (only_operation != NULL && strcmp(does, only_operation) != 0)
             continue;
-        if (((int)second_does + (int)(of - scenarios)) % SHARE == 0)
+        if (((int)second_does + index) % SHARE == 0)
             run_operation(of, number, dies_before, name, &first_waits[second_does], text,
                           sizeof(text));
         length += snprintf(row + length, sizeof(row) - (size_t)length, " %-15s", text);
@@ -503,7 +527,8 @@ static bool is_repeated(const step *steps, int number, const bool *seen_before) 
            steps[number - 1].point == point && steps[number - 1].at == steps[number].at + 1;
 }
 
-static void run_scenario(const scenario *of, bool *seen) {
+static void run_scenario(int index, bool *seen) {
+    const scenario *of = scenario_at(index);
     static step steps[STEPS_MAX];
     const size_t points = (size_t)(__stop_pshm_kill_points - __start_pshm_kill_points);
     bool seen_before[256];
@@ -512,7 +537,7 @@ static void run_scenario(const scenario *of, bool *seen) {
         first_waits[i] = -1;
     CHECK(points < 256);
     memcpy(seen_before, seen, points * sizeof(*seen));
-    second_does = REAP;
+    second_does = of->about == NOTHING ? REAP : 1;
     way = AFTER;
     if (!run_cell_apart(of, -1, -1)) {
         fprintf(stderr, "FAILED: %s\n", of->name);
@@ -523,14 +548,15 @@ static void run_scenario(const scenario *of, bool *seen) {
     for (int i = 0; i < count; i++)
         seen[steps[i].point - __start_pshm_kill_points] = true;
     printf("\n%-47s", of->name);
-    for (operation does = 0; does < OPERATIONS; does++) {
-        if (only_operation == NULL || strcmp(operation_names[does], only_operation) == 0)
-            printf(" %-15s", operation_names[does]);
+    const char *name;
+    for (int does = 0; (name = operation_name(of, does)) != NULL; does++) {
+        if (only_operation == NULL || strcmp(name, only_operation) == 0)
+            printf(" %-15s", name);
     }
     printf("\n");
     for (int i = 0; i < count; i++) {
         if (!is_repeated(steps, i, seen_before))
-            run_step(of, i, &steps[i], first_waits);
+            run_step(of, index, i, &steps[i], first_waits);
     }
 }
 
@@ -577,8 +603,8 @@ int main(int argc, char **argv) {
     give_up_at = now_ns() + (int64_t)TOTAL_SECONDS * 1000000000;
     shared = shared_zeroes(sizeof(*shared));
     for (int i = 0; i < SCENARIOS; i++) {
-        if (only_scenario == NULL || strcmp(scenarios[i].name, only_scenario) == 0)
-            run_scenario(&scenarios[i], seen);
+        if (only_scenario == NULL || strcmp(scenario_at(i)->name, only_scenario) == 0)
+            run_scenario(i, seen);
     }
     if (only_scenario == NULL)
         check_points(seen);

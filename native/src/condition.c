@@ -267,7 +267,7 @@ static int end(pshm__waiting *self, int why) {
 }
 
 int pshm_condition_prepare(pshm_condition *condition, pshm_wait *wait) {
-    const pshm__sync *sync = &condition->sync;
+    pshm__sync *sync = &condition->sync;
     const pshm__directory *directory = pshm__directory_of(sync->segment);
     int code = begin(condition, "wait");
     if (code != 0)

@@ -29,6 +29,9 @@ struct pshm_value {
     struct pshm_array cell;
 };
 
+/* A counter of 32 bits that has been read, where 0 is one that has not. */
+#define PSHM__COUNTED(counter) (1ull << 32 | (counter))
+
 /* A synchronizer. */
 typedef struct pshm__sync {
     pshm_segment *segment;
@@ -36,6 +39,7 @@ typedef struct pshm__sync {
     const pshm__events *events; /* the payload, which begins with them */
     int64_t parameter;          /* permits, count or parties, as it was checked */
     bool bounded;               /* a semaphore */
+    atomic_ullong looked;       /* for the dead last: a PSHM__COUNTED `departed`, or 0 */
 } pshm__sync;
 
 struct pshm_semaphore {
@@ -260,7 +264,7 @@ const pshm__holder *pshm__rwlock_writer(const pshm__sync *sync);
 
 /* What a pshm_wait is. */
 typedef struct pshm__waiting {
-    const pshm__sync *sync;
+    pshm__sync *sync;
 
     /* Take what is waited for, if it is there: 0 or above, PSHM_EBUSY, or a failure. If
      * `look`, what dead participants hold is given back first. */
@@ -281,7 +285,7 @@ typedef struct pshm__waiting {
 
 PSHM__ASSERT(sizeof(pshm__waiting) <= sizeof(pshm_wait), "polyshm.h: pshm_wait");
 
-pshm__waiting *pshm__wait_init(pshm_wait *wait, const pshm__sync *sync,
+pshm__waiting *pshm__wait_init(pshm_wait *wait, pshm__sync *sync,
                                int (*attempt)(pshm__waiting *, bool),
                                int (*give_up)(pshm__waiting *, int));
 
@@ -319,7 +323,10 @@ void pshm__stakes_reclaim(const pshm__sync *sync, const pshm__stake *stakes,
 
 /* ---- sentry.c: those that wait are told of the end of participants ---- */
 
-/* Have all participants watched that there are; false if that cannot be. */
+/* True if all participants are watched that there are. */
+bool pshm__sentry_covers(const pshm_segment *segment);
+
+/* Have them watched; false if that cannot be. */
 bool pshm__sentry_cover(pshm_segment *segment);
 
 /* The segment is closed. */

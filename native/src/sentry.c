@@ -126,16 +126,22 @@ static int watch(pshm_segment *segment, const pshm_participant_info *participant
     return is_there ? code : 0;
 }
 
-/* Of segment->covered: that it was covered once, and `joined` of then. */
-#define COVERED(joined) (1ull << 32 | (joined))
+/* `joined`, as segment->covered has it when all were watched. */
+static unsigned long long joined(const pshm_segment *segment) {
+    return PSHM__COUNTED(
+        atomic_load((const _Atomic uint32_t *)&pshm__directory_of(segment)->joined));
+}
+
+bool pshm__sentry_covers(const pshm_segment *segment) {
+    return atomic_load(&segment->covered) == joined(segment);
+}
 
 bool pshm__sentry_cover(pshm_segment *segment) {
-    const pshm__directory *directory = pshm__directory_of(segment);
-    unsigned long long joined = COVERED(atomic_load((const _Atomic uint32_t *)&directory->joined));
-    if (atomic_load(&segment->covered) == joined)
+    if (pshm__sentry_covers(segment))
         return true;
     pshm__guard_lock(&guard);
-    if (atomic_load(&segment->state) == PSHM__CLOSED || atomic_load(&segment->covered) == joined) {
+    const unsigned long long before = joined(segment);
+    if (atomic_load(&segment->state) == PSHM__CLOSED || atomic_load(&segment->covered) == before) {
         pshm__guard_unlock(&guard);
         return true;
     }
@@ -150,7 +156,7 @@ bool pshm__sentry_cover(pshm_segment *segment) {
     if (covered) { /* if not, those that wait look again and again */
         /* One has come and gone meanwhile, perhaps. */
         pshm__participant_departed(segment);
-        atomic_store(&segment->covered, joined);
+        atomic_store(&segment->covered, before);
     }
     pshm__guard_unlock(&guard);
     return covered;

@@ -134,7 +134,7 @@ static const pshm__waiting *waiting_of_const(const pshm_wait *wait) {
     return (const pshm__waiting *)(const void *)wait;
 }
 
-pshm__waiting *pshm__wait_init(pshm_wait *wait, const pshm__sync *sync,
+pshm__waiting *pshm__wait_init(pshm_wait *wait, pshm__sync *sync,
                                int (*attempt)(pshm__waiting *, bool),
                                int (*give_up)(pshm__waiting *, int)) {
     memset(wait, 0, sizeof(*wait));
@@ -149,17 +149,27 @@ static int give_up(pshm__waiting *self, int why) {
 
 int pshm_wait_cancel(pshm_wait *wait, int why) { return give_up(waiting_of(wait), why); }
 
+/* A look for the dead that a thread of this process has had since the last departure, when all
+ * participants were watched, need not be had again: of who has died since, departures will tell. */
+static bool is_known(const pshm__sync *sync, uint32_t departed) {
+    return pshm__sentry_covers(sync->segment) &&
+           atomic_load(&sync->looked) == PSHM__COUNTED(departed);
+}
+
 static int poll(pshm__waiting *self) {
-    const pshm_segment *segment = self->sync->segment;
+    pshm__sync *sync = self->sync;
     int code = self->has_looked ? PSHM_EBUSY : self->attempt(self, false);
     if (code != PSHM_EBUSY)
         return code;
-    const uint32_t departed = load(&pshm__directory_of(segment)->departed);
-    const bool look = !self->has_looked || departed != self->departed ||
-                      atomic_load_explicit(&segment->unwatched, memory_order_relaxed);
+    const bool covered = pshm__sentry_covers(sync->segment);
+    const uint32_t departed = load(&pshm__directory_of(sync->segment)->departed);
+    const bool look = self->has_looked ? departed != self->departed : !is_known(sync, departed);
     self->departed = departed;
     self->has_looked = true;
-    return self->attempt(self, look);
+    code = self->attempt(self, look || atomic_load(&sync->segment->unwatched));
+    if (look && covered)
+        atomic_store(&sync->looked, PSHM__COUNTED(departed));
+    return code;
 }
 
 int pshm_wait_poll(pshm_wait *wait) {

@@ -5,10 +5,11 @@
  * share.
  *
  * <p>{@link io.polyshm.SharedArray} and {@link io.polyshm.SharedValue} are typed memory, {@link
- * io.polyshm.Lock} guards it, {@link io.polyshm.Semaphore}, {@link io.polyshm.Event} and {@link
- * io.polyshm.Latch} are what threads of any processes wait for, and {@link io.polyshm.ForkedJvm}
- * runs a task in a new JVM that has what the task captures. {@link io.polyshm.SharedMemory} is
- * where they live, for those who want to give them names.
+ * io.polyshm.Lock} or a {@link io.polyshm.ReadWriteLock} guards it, {@link io.polyshm.Semaphore},
+ * {@link io.polyshm.Event}, {@link io.polyshm.Latch} and {@link io.polyshm.Barrier} are what
+ * threads of any processes wait for, and {@link io.polyshm.ForkedJvm} runs a task in a new JVM that
+ * has what the task captures. {@link io.polyshm.SharedMemory} is where they live, for those who
+ * want to give them names.
  *
  * <h2>Memory effects</h2>
  *
@@ -22,6 +23,11 @@
  *   <li>what a thread does before {@link io.polyshm.Semaphore#release()}, {@link
  *       io.polyshm.Event#set} or {@link io.polyshm.Latch#countDown()}, before what another does
  *       after it has acquired, or has found the event set or the count zero, because of that;
+ *   <li>what a thread does before it unlocks the write lock of a {@link io.polyshm.ReadWriteLock},
+ *       before what another does after it has taken either of its locks; what it does before it
+ *       unlocks the read lock, before what another does after it has taken the write lock;
+ *   <li>what threads do before {@link io.polyshm.Barrier#await()}, before what the action does, and
+ *       that, before what they do after their return;
  *   <li>all that a process did before it ended, before what an action of {@link
  *       io.polyshm.SharedMemory#onExit} does that is told of its end;
  *   <li>a {@code setRelease} or {@code setVolatile} of an element or value, and a successful {@code

@@ -16,8 +16,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** The tutorial: runs its programs one after the other, or the one that is named. */
 @Command(
         name = "demo",
-        description = "Runs the four parts of the tutorial, or one of them.",
-        synopsisSubcommandLabel = "[list | squares | race | bank]")
+        description = "Runs the parts of the tutorial, or one of them.",
+        synopsisSubcommandLabel = "[list | squares | race | bank | phases | catalogue]")
 public final class Demo implements Callable<Integer> {
     @Option(
             names = {"-h", "--help"},
@@ -51,6 +51,10 @@ public final class Demo implements Callable<Integer> {
         race();
         System.out.println();
         bank();
+        System.out.println();
+        phases();
+        System.out.println();
+        catalogue();
         return CommandLine.ExitCode.OK;
     }
 
@@ -81,6 +85,18 @@ public final class Demo implements Callable<Integer> {
     void bank() throws InterruptedException {
         title("bank", "two JVMs use one bank account under a lock: no update is lost");
         BankWithLock.main();
+    }
+
+    @Command(description = "Three JVMs compute running sums in phases, and wait for each other.")
+    void phases() throws InterruptedException {
+        title("phases", "three JVMs compute running sums in phases, and wait for each other");
+        Phases.main();
+    }
+
+    @Command(description = "Two JVMs read a price list that another changes: never half changed.")
+    void catalogue() throws InterruptedException {
+        title("catalogue", "two JVMs read a price list that another changes: never half changed");
+        Catalogue.main();
     }
 
     private static void title(String name, String text) {

@@ -30,10 +30,15 @@ class DemoTest {
         assertThat(demo.lines())
                 .filteredOn(line -> line.startsWith("== "))
                 .extracting(line -> line.replaceAll("== (\\w+): .*", "$1"))
-                .containsExactly("list", "squares", "race", "bank");
+                .containsExactly("list", "squares", "race", "bank", "phases", "catalogue");
         assertThat(demo.lines())
                 .containsSubsequence(
-                        "in the parent: []", "[25, 36, 49, 64]", "174", "right:    20 of 20");
+                        "in the parent: []",
+                        "[25, 36, 49, 64]",
+                        "174",
+                        "right:    20 of 20",
+                        "right:   12 of 12",
+                        "half changed: 0");
         assertThat(demo.sharedMemory()).isEmpty();
     }
 
@@ -84,6 +89,31 @@ class DemoTest {
         assertThat(demo.lines())
                 .endsWith("balances: " + Collections.nCopies(20, 200), "right:    20 of 20")
                 .hasSize(3);
+        assertThat(demo.exitCode()).isZero();
+        assertThat(demo.sharedMemory()).isEmpty();
+    }
+
+    @Test
+    void shouldHaveExactSumsAfterEachPhase() throws Exception {
+        Program demo = Program.demo(folder, "phases");
+
+        assertThat(demo.lines())
+                .endsWith(
+                        "phase 1: [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]",
+                        "phase 2: [1, 3, 6, 10, 14, 18, 22, 26, 30, 34, 38, 42]",
+                        "phase 3: [1, 3, 6, 10, 15, 21, 28, 36, 44, 52, 60, 68]",
+                        "phase 4: [1, 3, 6, 10, 15, 21, 28, 36, 45, 55, 66, 78]",
+                        "right:   12 of 12")
+                .hasSize(6);
+        assertThat(demo.exitCode()).isZero();
+        assertThat(demo.sharedMemory()).isEmpty();
+    }
+
+    @Test
+    void shouldNeverReadWhatIsHalfChanged() throws Exception {
+        Program demo = Program.demo(folder, "catalogue");
+
+        assertThat(demo.lines()).endsWith("changes:      200", "half changed: 0").hasSize(3);
         assertThat(demo.exitCode()).isZero();
         assertThat(demo.sharedMemory()).isEmpty();
     }

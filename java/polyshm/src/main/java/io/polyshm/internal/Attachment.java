@@ -46,6 +46,8 @@ public final class Attachment {
     private final ConcurrentHashMap<Long, NativeLock> locks = new ConcurrentHashMap<>();
     private final ConcurrentHashMap<Long, NativeSynchronizer> synchronizers =
             new ConcurrentHashMap<>();
+    private final ConcurrentHashMap<Long, NativeReadWriteLock> readWriteLocks =
+            new ConcurrentHashMap<>();
     private final AtomicInteger pins = new AtomicInteger();
     private final ExitWatch exits = new ExitWatch(this);
     private final long sizeBytes;
@@ -113,6 +115,12 @@ public final class Attachment {
     /** The synchronizer behind a native handle: always the same object. */
     public NativeSynchronizer synchronizer(long handle) {
         return synchronizers.computeIfAbsent(handle, each -> new NativeSynchronizer(this, each));
+    }
+
+    /** How this JVM's threads hold a read-write lock: always the same object. */
+    public NativeReadWriteLock readWriteLock(NativeSynchronizer synchronizer, String name) {
+        return readWriteLocks.computeIfAbsent(
+                synchronizer.handle(), each -> new NativeReadWriteLock(synchronizer, name));
     }
 
     /** Have an action run when a participant is gone. */

@@ -340,9 +340,11 @@ public final class NativeLock {
         if (code == Natives.PSHM_EGOOD) {
             return new NotAbandoned();
         }
-        if (code != Natives.PSHM_EOWNERDIED) {
-            return Errors.exception(code);
-        }
+        return code == Natives.PSHM_EOWNERDIED ? ownerDied(code) : Errors.exception(code);
+    }
+
+    /** That of {@code PSHM_EOWNERDIED}, which the calling thread was told last. */
+    static OwnerDiedException ownerDied(int code) {
         String name = Natives.pshm_error_name(code);
         String detail = Natives.pshm_error_detail();
         return new OwnerDiedException(name, detail, Native.told(NativeLock::deathOf).orElseThrow());
@@ -350,11 +352,11 @@ public final class NativeLock {
 
     /** Who holds the lock now, in any process. */
     public Optional<Lock.Owner> owner() {
-        return inspect(
-                info ->
-                        ownerOf(
-                                info.holder(),
-                                (pid, name, since) -> new Lock.Owner(pid, name, since)));
+        return inspect(info -> ownerOf(info.holder()));
+    }
+
+    static Optional<Lock.Owner> ownerOf(pshm_holder holder) {
+        return ownerOf(holder, Lock.Owner::new);
     }
 
     /** The last holder that died. */
@@ -363,8 +365,11 @@ public final class NativeLock {
     }
 
     private static Optional<Lock.Death> deathOf(pshm_lock_info info) {
-        return ownerOf(
-                info.dead(), (pid, name, since) -> new Lock.Death(pid, name, since, info.deaths()));
+        return deathOf(info.dead(), info.deaths());
+    }
+
+    static Optional<Lock.Death> deathOf(pshm_holder dead, long deaths) {
+        return ownerOf(dead, (pid, name, since) -> new Lock.Death(pid, name, since, deaths));
     }
 
     public boolean isAbandoned() {

@@ -3,10 +3,11 @@ package io.polyshm.internal;
 
 import io.polyshm.internal.binding.Natives;
 import java.lang.ref.Reference;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.Map;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -34,7 +35,14 @@ public final class NativeSynchronizer {
 
     private final Attachment attachment;
     private final long handle;
-    private final Set<Thread> parked = ConcurrentHashMap.newKeySet();
+
+    /**
+     * The virtual threads that wait, by number. It takes no Java monitor: a thread that waited for
+     * one could go on with another carrier, which does not know the detail of its code.
+     */
+    private final Map<Long, Thread> parked = new ConcurrentSkipListMap<>();
+
+    private final AtomicLong numbers = new AtomicLong();
     private final AtomicBoolean hasWaker = new AtomicBoolean();
 
     NativeSynchronizer(Attachment attachment, long handle) {
@@ -121,7 +129,7 @@ public final class NativeSynchronizer {
         if (interruptibly && Thread.currentThread().isInterrupted()) {
             code = Natives.pshm_wait_cancel(waiting.address(), Natives.PSHM_EINTERRUPTED);
         } else {
-            code = Natives.pshm_wait_poll(waiting.address());
+            code = waiting.poll();
             if (code == Natives.PSHM_EBUSY) {
                 if (nanos == 0) {
                     code = Natives.pshm_wait_cancel(waiting.address(), Natives.PSHM_ETIMEDOUT);
@@ -147,9 +155,10 @@ public final class NativeSynchronizer {
         long end = System.nanoTime() + nanos;
         boolean interrupted = false;
         int code = Natives.PSHM_EBUSY;
-        parked.add(thread);
+        long number = numbers.incrementAndGet();
+        parked.put(number, thread);
         try {
-            while ((code = Natives.pshm_wait_poll(waiting.address())) == Natives.PSHM_EBUSY) {
+            while ((code = waiting.poll()) == Natives.PSHM_EBUSY) {
                 long left = end - System.nanoTime();
                 int why = 0;
                 if (interruptibly && thread.isInterrupted()) {
@@ -172,7 +181,7 @@ public final class NativeSynchronizer {
                 }
             }
         } finally {
-            parked.remove(thread);
+            parked.remove(number);
             if (code == Natives.PSHM_EBUSY) { // no thread could be had
                 Natives.pshm_wait_cancel(waiting.address(), Natives.PSHM_EINTERRUPTED);
             }
@@ -206,7 +215,7 @@ public final class NativeSynchronizer {
         int code = 0;
         while (code == 0) {
             int sequence = Natives.pshm_wait_sequence(object.address());
-            parked.forEach(LockSupport::unpark);
+            parked.values().forEach(LockSupport::unpark);
             if (parked.isEmpty()) {
                 hasWaker.set(false);
                 if (parked.isEmpty() || !hasWaker.compareAndSet(false, true)) {
@@ -217,7 +226,7 @@ public final class NativeSynchronizer {
             code = Natives.pshm_wait_sleep(object.address(), sequence, FOREVER, 0);
         }
         hasWaker.set(false); // it is closed
-        parked.forEach(LockSupport::unpark);
+        parked.values().forEach(LockSupport::unpark);
         Reference.reachabilityFence(object);
         Reference.reachabilityFence(this);
     }

@@ -21,6 +21,7 @@ public final class Waiting implements AutoCloseable {
 
     private final ByteBuffer memory = ByteBuffer.allocateDirect(WAIT_BYTES + INTERRUPT_BYTES);
     private final long address = new Pointer(memory).address();
+    private String name; // of the virtual thread that is to be known by it, otherwise null
 
     private Waiting() {
         Natives.pshm_interrupt_init(interrupt());
@@ -49,6 +50,24 @@ public final class Waiting implements AutoCloseable {
     /** The {@code pshm_wait}, valid while this object is reachable. */
     public long address() {
         return address;
+    }
+
+    /** Has the current thread known by its name if it gets what it waits for. */
+    void tellName() {
+        String own = Thread.currentThread().getName();
+        if (Threads.isVirtual(Thread.currentThread())) {
+            name = own; // its carrier of the moment is known by that of another
+        } else {
+            Natives.pshm_thread_set_name(own);
+        }
+    }
+
+    /** One look, by the current thread. */
+    int poll() {
+        if (name != null) {
+            Natives.pshm_thread_set_name(name);
+        }
+        return Natives.pshm_wait_poll(address);
     }
 
     private long interrupt() {

@@ -37,7 +37,8 @@ import java.util.function.Supplier;
  *
  * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
  * thread can unlock it, and it can take it again any number of times. A virtual thread may hold it
- * while it is parked. The lock is not fair.
+ * while it is parked, and release it in another carrier. However many virtual threads wait, they
+ * leave the carriers free and take a few threads of the system. The lock is not fair.
  *
  * <p><b>Memory effects.</b> What a thread did before it unlocked happens-before what another does
  * after it has locked, across processes too, and in C and Python as well as in Java. A failed or
@@ -226,7 +227,8 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     }
 
     /**
-     * Takes the lock if nobody holds it, or the caller does.
+     * Takes the lock if nobody holds it, or the caller does. A virtual thread does not get it
+     * before others of this JVM that wait.
      *
      * @return whether the caller holds it now
      * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it

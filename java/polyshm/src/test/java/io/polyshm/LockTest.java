@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -20,7 +19,10 @@ import org.junit.jupiter.api.condition.EnabledForJreRange;
 import org.junit.jupiter.api.condition.JRE;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** One JVM; between JVMs in {@link OwnerDeathTest} and {@link TravelTest}. */
+/**
+ * What is this lock's own, in one JVM; between JVMs in {@link OwnerDeathTest} and {@link
+ * TravelTest}, and what holds for every lock in {@link LockConformanceTest}.
+ */
 @Timeout(120)
 class LockTest {
     @RegisterExtension final Segments segments = new Segments();
@@ -49,47 +51,6 @@ class LockTest {
     }
 
     // ---- taking and giving back ----
-
-    @Test
-    void shouldBeTakenAgainAndGivenBackAsOften() throws Exception {
-        lock.lock();
-        lock.lock();
-        assertThat(lock.tryLock()).isTrue();
-        assertThat(lock.tryLock(1, TimeUnit.SECONDS)).isTrue();
-        lock.lockInterruptibly();
-        assertThat(lock.getHoldCount()).isEqualTo(5);
-        for (int left = 4; left >= 0; left--) {
-            assertThat(inThread(() -> lock.tryLock())).isFalse();
-            lock.unlock();
-            assertThat(lock.getHoldCount()).isEqualTo(left);
-        }
-        assertThat(lock.isHeldByCurrentThread()).isFalse();
-        inThread(
-                () -> {
-                    assertThat(lock.tryLock()).isTrue();
-                    lock.unlock();
-                    return null;
-                });
-    }
-
-    @Test
-    void shouldRefuseToUnlockWhenAnotherThreadOrNobodyHoldsIt() throws Exception {
-        assertThatThrownBy(lock::unlock)
-                .isInstanceOf(IllegalMonitorStateException.class)
-                .hasMessageContaining("does not hold");
-        lock.lock();
-        assertThatThrownBy(
-                        () ->
-                                inThread(
-                                        () -> {
-                                            lock.unlock();
-                                            return null;
-                                        }))
-                .hasCauseInstanceOf(IllegalMonitorStateException.class);
-        assertThat(lock.isHeldByCurrentThread()).isTrue();
-        lock.unlock();
-        assertThatThrownBy(lock::unlock).isInstanceOf(IllegalMonitorStateException.class);
-    }
 
     @Test
     void shouldTellItsOwner() throws Exception {
@@ -141,38 +102,6 @@ class LockTest {
     }
 
     @Test
-    void shouldExcludeThreadsInEveryWayOfTaking() throws Exception {
-        int[] unguarded = {0};
-        List<FutureTask<Object>> tasks = new ArrayList<>();
-        for (int thread = 0; thread < 6; thread++) {
-            int way = thread;
-            tasks.add(
-                    start(
-                            "adder " + thread,
-                            () -> {
-                                for (int i = 0; i < 2_000; i++) {
-                                    switch (way % 3) {
-                                        case 0 -> lock.lock();
-                                        case 1 -> lock.lockInterruptibly();
-                                        default -> {
-                                            while (!lock.tryLock(1, TimeUnit.HOURS)) {
-                                                Thread.onSpinWait();
-                                            }
-                                        }
-                                    }
-                                    unguarded[0]++;
-                                    lock.unlock();
-                                }
-                                return null;
-                            }));
-        }
-        for (FutureTask<Object> task : tasks) {
-            task.get();
-        }
-        assertThat(unguarded[0]).isEqualTo(12_000);
-    }
-
-    @Test
     void shouldBeOneLockWhenOpenedTwice() throws Exception {
         try (SharedMemory memory = SharedMemory.anonymous(10_000)) {
             Lock first = Lock.in(memory, "one");
@@ -198,54 +127,6 @@ class LockTest {
     // ---- interrupts and timeouts ----
 
     @Test
-    void shouldThrowAtOnceWhenInterruptedBefore() {
-        Thread.currentThread().interrupt();
-        assertThatThrownBy(lock::lockInterruptibly).isInstanceOf(InterruptedException.class);
-        assertThat(Thread.interrupted()).isFalse();
-        Thread.currentThread().interrupt();
-        assertThatThrownBy(() -> lock.tryLock(1, TimeUnit.HOURS))
-                .isInstanceOf(InterruptedException.class);
-        assertThat(lock.isHeldByCurrentThread()).isFalse();
-    }
-
-    @Test
-    void shouldKeepTheInterruptWhenNotInterruptible() {
-        Thread.currentThread().interrupt();
-        lock.lock();
-        assertThat(Thread.currentThread().isInterrupted()).isTrue();
-        assertThat(lock.tryLock()).isTrue();
-        assertThat(Thread.interrupted()).isTrue();
-        lock.unlock();
-        lock.unlock();
-    }
-
-    @Test
-    void shouldEndTheWaitAtOnceWhenInterrupted() throws Exception {
-        lock.lock();
-        for (Callable<Object> wait :
-                List.<Callable<Object>>of(
-                        () -> {
-                            lock.lockInterruptibly();
-                            return null;
-                        },
-                        () -> lock.tryLock(1, TimeUnit.HOURS))) {
-            FutureTask<Object> task = new FutureTask<>(wait);
-            Thread waiter = new Thread(task, "waiter");
-            waiter.start();
-            await().until(() -> waiter.getState() == Thread.State.WAITING);
-            waiter.interrupt();
-            assertThatThrownBy(task::get).hasCauseInstanceOf(InterruptedException.class);
-        }
-        lock.unlock();
-        inThread(
-                () -> {
-                    lock.lock();
-                    lock.unlock();
-                    return null;
-                });
-    }
-
-    @Test
     void shouldTakeTheLockWhenWaitedForAgainAfterAnInterrupt() throws Exception {
         lock.lock();
         FutureTask<Integer> task =
@@ -269,11 +150,7 @@ class LockTest {
             waiter.interrupt();
             await().until(() -> !waiter.isInterrupted());
         }
-        long agents =
-                Thread.getAllStackTraces().keySet().stream()
-                        .filter(thread -> thread.getName().startsWith("polyshm-lock-agent"))
-                        .filter(thread -> thread.getState() == Thread.State.RUNNABLE) // in C
-                        .count();
+        long agents = LockAgentsTest.waitingAgents();
         lock.unlock();
         assertThat(agents).as("threads that wait for one thread").isEqualTo(1);
         assertThat(task.get()).isBetween(1, 20);
@@ -305,18 +182,6 @@ class LockTest {
             lock.unlock();
             task.get();
         }
-    }
-
-    @Test
-    void shouldReturnFalseWhenTheTimeIsOver() throws Exception {
-        lock.lock();
-        for (long time : new long[] {0, -1, Long.MIN_VALUE, 1, 30}) {
-            assertThat(inThread(() -> lock.tryLock(time, TimeUnit.MILLISECONDS))).isFalse();
-        }
-        lock.unlock();
-        assertThat(inThread(() -> lock.tryLock(0, TimeUnit.SECONDS) && unlocked(lock))).isTrue();
-        assertThat(inThread(() -> lock.tryLock(Long.MAX_VALUE, TimeUnit.DAYS) && unlocked(lock)))
-                .isTrue();
     }
 
     // ---- close ----
@@ -404,7 +269,7 @@ class LockTest {
         List<Thread> threads = new ArrayList<>();
         for (int thread = 0; thread < 50; thread++) {
             threads.add(
-                    startVirtual(
+                    ThreadKind.startVirtual(
                             () -> {
                                 for (int i = 0; i < 20; i++) {
                                     lock.lock();
@@ -427,9 +292,10 @@ class LockTest {
     @Test
     @EnabledForJreRange(min = JRE.JAVA_21)
     void shouldTellOfTheDeathOfAVirtualThread() throws Exception {
-        startVirtual(() -> lock.lock()).join();
+        ThreadKind.startVirtual(() -> lock.lock()).join();
         assertThatThrownBy(lock::lock).isInstanceOf(OwnerDiedException.class);
-        Thread repairer = startVirtual(() -> lock.repair(death -> lock.withLock(() -> {})));
+        Thread repairer =
+                ThreadKind.startVirtual(() -> lock.repair(death -> lock.withLock(() -> {})));
         repairer.join();
         lock.lock();
         lock.unlock();
@@ -441,11 +307,5 @@ class LockTest {
         } catch (InterruptedException interrupted) {
             throw new AssertionError(interrupted);
         }
-    }
-
-    /** {@code Thread.startVirtualThread}, of JDK 21. */
-    private static Thread startVirtual(Runnable work) throws ReflectiveOperationException {
-        return (Thread)
-                Thread.class.getMethod("startVirtualThread", Runnable.class).invoke(null, work);
     }
 }

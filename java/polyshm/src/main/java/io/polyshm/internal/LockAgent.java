@@ -2,38 +2,56 @@
 package io.polyshm.internal;
 
 import io.polyshm.internal.binding.Natives;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 
 /**
  * A platform thread that waits for a lock, and holds it, on behalf of another thread: of one that
  * wants to be interruptible while it waits, which a wait in the kernel is not, or of a virtual
  * thread, which changes its kernel thread, while the mutex belongs to one.
  *
- * <p>The requester parks until the agent has set {@code state}. A requester that gives up sets it
- * to CANCELLED; an agent that finds that when it has the lock gives it back. While the agent holds
- * the lock it waits for the end of the requester's thread; the requester orders the release by an
- * interrupt. If the thread ends without one, the agent's thread ends as well, still holding the
- * mutex, and the kernel tells the next taker of the death, as it would have done of the
- * requester's. Agents are not limited in number: each may be needed to release what the others wait
- * for.
+ * <p><b>Waiting.</b> The requester parks until the agent has decided: GRANTED or FAILED. The agent
+ * first tries, and only then waits; so one that gives up at once, or is late, still gets a lock
+ * that is free. A requester that gives up while the agent tries makes it end if the lock is held.
+ * One that gives up later leaves it waiting, CANCELLED, as nothing but its time ends a wait in the
+ * kernel: the next requester takes it over, and if none comes until it has the lock, it gives that
+ * back.
+ *
+ * <p><b>Holding.</b> While the agent holds the lock it waits for the end of the requester's thread.
+ * An interrupt tells it of an operation to run, of which the release is one. If the thread ends,
+ * the agent's thread ends as well, still holding the mutex, and the kernel tells the next taker of
+ * the death, as it would have done of the requester's.
+ *
+ * <p>Agents are not limited in number, as each may be needed to release what the others wait for;
+ * {@link NativeLock} lets one at a time wait for each lock.
  */
 final class LockAgent implements Runnable {
-    private enum State {
-        WAITING,
-        GRANTED,
-        FAILED,
-        CANCELLED,
-        RELEASED
+    /** How to take a lock. */
+    enum Way {
+        TRY(State.ONLY_TRYING),
+        LOCK(State.TRYING),
+        REPAIR(State.WAITING);
+
+        private final State first;
+
+        Way(State first) {
+            this.first = first;
+        }
     }
 
-    /** How to take a lock. */
-    enum Need {
-        GOOD,
-        ABANDONED
+    private enum State {
+        TRYING,
+        ONLY_TRYING,
+        WAITING,
+        CANCELLED,
+        GRANTED,
+        FAILED
     }
 
     /** Ends an agent's thread; nobody sees it. */
@@ -44,6 +62,20 @@ final class LockAgent implements Runnable {
             super(null, null, false, false);
         }
     }
+
+    /** Who wants the lock, and for how long. */
+    private record Request(Thread thread, long nanos, long since) {
+        static Request ofCurrentThread(long nanos) {
+            return new Request(Thread.currentThread(), nanos, System.nanoTime());
+        }
+
+        long left() {
+            return nanos == FOREVER ? FOREVER : nanos - (System.nanoTime() - since);
+        }
+    }
+
+    /** No limit of time. */
+    static final long FOREVER = Long.MAX_VALUE;
 
     private static final ExecutorService AGENTS =
             new ThreadPoolExecutor(
@@ -60,27 +92,23 @@ final class LockAgent implements Runnable {
                     });
 
     private final NativeLock lock;
-    private final Thread requester = Thread.currentThread();
-    private final Need need;
-    private final long timeoutNanos;
+    private final Way way;
 
     /** How often the requester holds the lock; only the requester looks at it. */
     private int depth = 1;
 
-    private volatile State state = State.WAITING;
+    private volatile Request request;
+    private volatile State state;
     private volatile RuntimeException failure;
-    private volatile boolean markGood;
     private volatile Thread thread;
+    private volatile FutureTask<?> order;
 
-    /**
-     * An agent for the current thread.
-     *
-     * @param timeoutNanos below zero for no limit
-     */
-    LockAgent(NativeLock lock, Need need, long timeoutNanos) {
+    /** An agent for the current thread. */
+    LockAgent(NativeLock lock, Way way, long nanos) {
         this.lock = lock;
-        this.need = need;
-        this.timeoutNanos = timeoutNanos;
+        this.way = way;
+        this.request = Request.ofCurrentThread(nanos);
+        this.state = way.first;
     }
 
     // ---- the requester's side ----
@@ -89,31 +117,43 @@ final class LockAgent implements Runnable {
         AGENTS.execute(this);
     }
 
-    /** Takes up a wait again that the current thread has given up; false if that cannot be. */
-    boolean resume(Need wanted, long nanos) {
-        return isMine()
-                && need == wanted
-                && timeoutNanos < 0
-                && nanos < 0
-                && move(State.CANCELLED, State.WAITING);
+    /** Makes it the current thread's, if it waits for nobody; false if that cannot be. */
+    synchronized boolean takeOver(long nanos) {
+        if (way != Way.LOCK || state != State.CANCELLED) {
+            return false;
+        }
+        request = Request.ofCurrentThread(nanos);
+        state = State.WAITING;
+        return true;
     }
 
     /**
      * Waits until the agent holds the lock.
      *
-     * @return false if the time was over
+     * @return false if it was not to be had in this time
      * @throws InterruptedException if {@code interruptibly} and the caller was interrupted
      */
     boolean await(boolean interruptibly) throws InterruptedException {
+        Request mine = request;
         boolean interrupted = false;
-        while (state == State.WAITING) {
-            LockSupport.park(lock);
-            if (Thread.interrupted()) {
-                if (interruptibly && move(State.WAITING, State.CANCELLED)) {
-                    throw new InterruptedException();
-                }
-                interrupted = true;
+        while (state != State.GRANTED && state != State.FAILED) {
+            long left = mine.left();
+            boolean givesUp = left <= 0 || (interrupted && interruptibly);
+            if (givesUp
+                    && !move(State.TRYING, State.ONLY_TRYING)
+                    && move(State.WAITING, State.CANCELLED)) {
+                break;
             }
+            if (givesUp || left == FOREVER) {
+                LockSupport.park(lock);
+            } else {
+                LockSupport.parkNanos(lock, left);
+            }
+            interrupted |= Thread.interrupted();
+        }
+        boolean gaveUp = state != State.GRANTED && failure == null;
+        if (gaveUp && interrupted && interruptibly) {
+            throw new InterruptedException();
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
@@ -121,12 +161,12 @@ final class LockAgent implements Runnable {
         if (failure != null) {
             throw failure;
         }
-        return state == State.GRANTED;
+        return !gaveUp;
     }
 
     /** Whether the current thread is the one that the lock is held for. */
     boolean isMine() {
-        return requester == Thread.currentThread();
+        return request.thread() == Thread.currentThread();
     }
 
     int depth() {
@@ -142,26 +182,45 @@ final class LockAgent implements Runnable {
         return --depth == 0;
     }
 
-    /** Has the agent release the lock, and waits until it has. */
-    void release(boolean good) {
-        markGood = good;
+    /**
+     * Has the agent run an operation in its thread, which owns the mutex, and waits until it has.
+     * The requester holds the lock afterwards if the thread still owns the mutex.
+     *
+     * @param onInterrupt is run by the requester when it is interrupted meanwhile or has been
+     *     before, perhaps before the operation has begun; its interrupt is set when this returns
+     */
+    <T> T call(Supplier<T> operation, Runnable onInterrupt) {
+        FutureTask<T> task = new FutureTask<>(() -> run(operation));
+        order = task;
         thread.interrupt();
         boolean interrupted = false;
-        while (state == State.GRANTED) {
-            LockSupport.park(lock);
-            interrupted |= Thread.interrupted();
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
+        try {
+            while (true) {
+                try {
+                    return task.get();
+                } catch (InterruptedException meanwhile) {
+                    interrupted = true;
+                    onInterrupt.run();
+                }
+            }
+        } catch (ExecutionException failed) {
+            if (failed.getCause() instanceof Error error) {
+                throw error;
+            }
+            throw (RuntimeException) failed.getCause(); // all else that a supplier throws
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 
-    /** Ends the requester's wait: with an exception, or with none if the time is over. */
+    /** Ends the requester's wait: with an exception, or with none if the lock is held. */
     synchronized void fail(RuntimeException why) {
-        if (state == State.WAITING) {
+        if (state != State.GRANTED && state != State.FAILED) {
             failure = why;
             state = State.FAILED;
-            LockSupport.unpark(requester);
+            LockSupport.unpark(request.thread());
         }
     }
 
@@ -178,55 +237,99 @@ final class LockAgent implements Runnable {
     @Override
     public void run() {
         thread = Thread.currentThread();
-        Natives.pshm_thread_set_name(requester.getName());
         try {
-            int code = acquire();
-            if (code != 0) {
-                fail(code == Natives.PSHM_ETIMEDOUT ? null : lock.exception(code));
-                move(State.CANCELLED, State.FAILED); // nobody can resume one that has ended
-            } else if (grant()) {
-                hold();
-            } else {
-                Natives.pshm_lock_release(lock.handle());
-            }
+            do {
+                String name = request.thread().getName();
+                Natives.pshm_thread_set_name(name);
+                int code = acquire();
+                if (code != 0) {
+                    fail(isLate(code) ? null : lock.exception(code));
+                } else if (grant(name)) {
+                    hold();
+                } else {
+                    Natives.pshm_lock_release(lock.handle());
+                }
+            } while (isStillWanted());
         } finally {
             lock.done(this);
         }
     }
 
     private int acquire() {
-        if (need == Need.ABANDONED) {
-            return Natives.pshm_lock_acquire_abandoned(lock.handle());
+        long handle = lock.handle();
+        if (way == Way.REPAIR) {
+            return Natives.pshm_lock_acquire_abandoned(handle);
         }
-        return timeoutNanos < 0
-                ? Natives.pshm_lock_acquire(lock.handle())
-                : Natives.pshm_lock_timed_acquire(lock.handle(), timeoutNanos);
+        int code = Natives.pshm_lock_try_acquire(handle);
+        if (isLate(code)) {
+            move(State.TRYING, State.WAITING);
+        }
+        while (isLate(code) && !ends()) {
+            long left = request.left();
+            code =
+                    left == FOREVER
+                            ? Natives.pshm_lock_acquire(handle)
+                            : Natives.pshm_lock_timed_acquire(handle, left);
+        }
+        return code;
     }
 
-    private synchronized boolean grant() {
-        if (state != State.WAITING) {
-            move(State.CANCELLED, State.RELEASED); // nobody can resume one that has ended
+    private static boolean isLate(int code) {
+        return code == Natives.PSHM_EBUSY || code == Natives.PSHM_ETIMEDOUT;
+    }
+
+    /** Has not got the lock in time; it goes on only if it is somebody else's by now. */
+    private synchronized boolean ends() {
+        if (state == State.WAITING && request.left() > 0) {
+            return false;
+        }
+        fail(null); // from now on nobody can take it over
+        return true;
+    }
+
+    /** Hands the lock to the requester, whose name has been told for it; false if it is not his. */
+    private synchronized boolean grant(String name) {
+        if (state == State.CANCELLED || !name.equals(request.thread().getName())) {
             return false;
         }
         lock.setHolder(this); // before the requester can go on
         state = State.GRANTED;
-        LockSupport.unpark(requester);
+        LockSupport.unpark(request.thread());
         return true;
     }
 
+    /**
+     * Whether it has been taken over by a thread of another name; if not, it cannot be any more.
+     */
+    private boolean isStillWanted() {
+        move(State.CANCELLED, State.FAILED);
+        return state == State.WAITING;
+    }
+
     private void hold() {
-        try {
-            requester.join();
-            throw new HolderDied();
-        } catch (InterruptedException released) {
-            if (markGood) {
-                Natives.pshm_lock_mark_good(lock.handle());
+        while (isHolding()) {
+            try {
+                request.thread().join();
+                lock.setHolder(null); // before anyone else can be told of the death
+                throw new HolderDied();
+            } catch (InterruptedException ordered) {
+                order.run();
             }
-        } finally {
-            lock.setHolder(null); // before anyone else can be granted the lock
         }
-        Natives.pshm_lock_release(lock.handle());
-        move(State.GRANTED, State.RELEASED);
-        LockSupport.unpark(requester);
+    }
+
+    private <T> T run(Supplier<T> operation) {
+        lock.setHolder(null); // before anyone else can be granted the lock
+        try {
+            return operation.get();
+        } finally {
+            if (isHolding()) {
+                lock.setHolder(this);
+            }
+        }
+    }
+
+    private boolean isHolding() {
+        return Natives.pshm_lock_depth(lock.handle()) > 0;
     }
 }

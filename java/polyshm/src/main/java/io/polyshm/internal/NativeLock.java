@@ -11,9 +11,11 @@ import java.time.Instant;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * A lock of a segment as the threads of this JVM take it. There is one of these for each lock and
@@ -22,12 +24,18 @@ import java.util.function.Function;
  * <p>A platform thread takes a lock that is free, or waits for it without being interruptible, by a
  * single native call, and owns the mutex itself. In all other cases a {@link LockAgent} does. The
  * lock is exclusive, so there is at most one agent that holds it; {@code holder} is that one.
+ *
+ * <p>However many threads want the lock by an agent, one at a time has one that waits; the others
+ * wait for their turn to do so, which takes no thread of the system from them. The turn is given
+ * back once the lock is had, or not to be had: while one agent holds the lock the next waits for
+ * it, and between two the kernel gives other processes their chance.
  */
 public final class NativeLock {
-    private static final long FOREVER = -1;
+    private static final long FOREVER = LockAgent.FOREVER;
 
     private final Attachment attachment;
     private final long handle;
+    private final Semaphore turn = new Semaphore(1, true);
     private final Set<LockAgent> agents = ConcurrentHashMap.newKeySet();
     private volatile LockAgent holder;
 
@@ -49,7 +57,7 @@ public final class NativeLock {
             return;
         }
         if (Threads.isVirtual(Thread.currentThread())) {
-            awaitUninterruptibly(LockAgent.Need.GOOD, FOREVER);
+            byAgent(LockAgent.Way.LOCK);
             return;
         }
         int code = Natives.pshm_lock_acquire(handle);
@@ -69,7 +77,7 @@ public final class NativeLock {
             return true;
         }
         if (Threads.isVirtual(Thread.currentThread())) {
-            return awaitUninterruptibly(LockAgent.Need.GOOD, 0);
+            return tryByAgent();
         }
         return tryDirectly();
     }
@@ -91,15 +99,11 @@ public final class NativeLock {
         if (reenter()) {
             return true;
         }
-        if (!Threads.isVirtual(Thread.currentThread())) {
-            if (tryDirectly()) {
-                return true;
-            }
-            if (nanos == 0) {
-                return false;
-            }
+        boolean virtual = Threads.isVirtual(Thread.currentThread());
+        if (nanos == 0) {
+            return virtual ? tryByAgent() : tryDirectly();
         }
-        return await(LockAgent.Need.GOOD, nanos, true);
+        return (!virtual && tryDirectly()) || byAgent(LockAgent.Way.LOCK, nanos, true);
     }
 
     private boolean tryDirectly() {
@@ -117,24 +121,52 @@ public final class NativeLock {
 
     /** Gives one hold back. */
     public void unlock() {
-        LockAgent agent = holder;
-        if (agent != null && agent.isMine()) {
-            if (agent.exit()) {
-                agent.release(false);
-            }
-            return;
+        LockAgent agent = myAgent();
+        if (agent == null) {
+            release();
+        } else if (agent.exit()) {
+            agent.call(this::release, () -> {});
         }
+    }
+
+    private Void release() {
         int code = Natives.pshm_lock_release(handle);
         if (code != 0) {
             throw exception(code);
         }
         Reference.reachabilityFence(this);
+        return null;
+    }
+
+    /**
+     * Runs an operation in the thread of the operating system that owns the mutex: the caller's, or
+     * its agent's. It may give the mutex back and take it again; the caller holds the lock
+     * afterwards, as often as before, if it has done so.
+     *
+     * @param what names it in the exception
+     * @param onInterrupt as for {@link LockAgent#call}; not used in the caller's own thread
+     * @throws IllegalMonitorStateException if the calling thread does not hold the lock
+     */
+    public <T> T callHolding(String what, Supplier<T> operation, Runnable onInterrupt) {
+        LockAgent agent = myAgent();
+        if (agent != null) {
+            return agent.call(operation, onInterrupt);
+        }
+        if (holdCount() == 0) {
+            attachment.ensureOpen(what);
+            throw Errors.exception(
+                    "PSHM_ENOTOWNER",
+                    what
+                            + ": the calling thread does not hold the lock; only the thread that"
+                            + " took it can do this");
+        }
+        return operation.get();
     }
 
     /** How often the current thread holds the lock. */
     public int holdCount() {
-        LockAgent agent = holder;
-        if (agent != null && agent.isMine()) {
+        LockAgent agent = myAgent();
+        if (agent != null) {
             return agent.depth();
         }
         int depth = Natives.pshm_lock_depth(handle);
@@ -148,9 +180,14 @@ public final class NativeLock {
      * @return false if the lock is not abandoned
      */
     public boolean repair(Consumer<? super Lock.Death> action) {
-        if (Threads.isVirtual(Thread.currentThread())) {
+        if (reenter()) {
+            if (!isAbandoned()) {
+                unlock();
+                return false;
+            }
+        } else if (Threads.isVirtual(Thread.currentThread())) {
             try {
-                awaitUninterruptibly(LockAgent.Need.ABANDONED, FOREVER);
+                byAgent(LockAgent.Way.REPAIR);
             } catch (NotAbandoned good) {
                 return false;
             }
@@ -172,31 +209,32 @@ public final class NativeLock {
             action.accept(lastDeath().orElseThrow());
             repaired = true;
         } finally {
-            endRepair(repaired);
+            if (repaired) {
+                callHolding("repair", this::markGood, () -> {});
+            }
+            unlock();
         }
         return true;
     }
 
-    private void endRepair(boolean repaired) {
-        LockAgent agent = holder;
-        if (agent != null && agent.isMine()) {
-            agent.release(repaired);
-            return;
-        }
-        if (repaired) {
-            Errors.check(Natives.pshm_lock_mark_good(handle));
-        }
-        Errors.check(Natives.pshm_lock_release(handle));
-        Reference.reachabilityFence(this);
+    private Void markGood() {
+        Errors.check(Natives.pshm_lock_mark_good(handle));
+        return null;
     }
 
     private boolean reenter() {
-        LockAgent agent = holder;
-        if (agent == null || !agent.isMine()) {
+        LockAgent agent = myAgent();
+        if (agent == null) {
             return false;
         }
         agent.reenter();
         return true;
+    }
+
+    /** The agent that holds the lock for the current thread; null if none does. */
+    private LockAgent myAgent() {
+        LockAgent agent = holder;
+        return agent != null && agent.isMine() ? agent : null;
     }
 
     private static void tellName() {
@@ -205,22 +243,58 @@ public final class NativeLock {
 
     // ---- by an agent ----
 
-    private boolean awaitUninterruptibly(LockAgent.Need need, long nanos) {
+    private void byAgent(LockAgent.Way way) {
         try {
-            return await(need, nanos, false);
+            byAgent(way, FOREVER, false);
         } catch (InterruptedException impossible) {
             throw new IllegalStateException(impossible);
         }
     }
 
-    private boolean await(LockAgent.Need need, long nanos, boolean interruptibly)
+    private boolean byAgent(LockAgent.Way way, long nanos, boolean interruptibly)
             throws InterruptedException {
+        long end = System.nanoTime() + nanos;
+        if (!interruptibly) {
+            turn.acquireUninterruptibly();
+        } else if (nanos == FOREVER) {
+            turn.acquire();
+        } else if (!turn.tryAcquire(nanos, TimeUnit.NANOSECONDS)) {
+            return false;
+        }
+        try {
+            long left = nanos == FOREVER ? FOREVER : end - System.nanoTime();
+            return agent(way, left).await(interruptibly);
+        } finally {
+            turn.release();
+        }
+    }
+
+    /** Who does not get a turn at once comes after one who is about to have the lock. */
+    private boolean tryByAgent() {
+        if (turn.hasQueuedThreads() || !turn.tryAcquire()) {
+            attachment.ensureOpen("lock");
+            return false;
+        }
+        try {
+            return agent(LockAgent.Way.TRY, 0).await(false);
+        } catch (InterruptedException impossible) {
+            throw new IllegalStateException(impossible);
+        } finally {
+            turn.release();
+        }
+    }
+
+    /** An agent at work for the current thread: one that waits for nobody, or a new one. */
+    private LockAgent agent(LockAgent.Way way, long nanos) {
         for (LockAgent agent : agents) {
-            if (agent.resume(need, nanos)) {
-                return agent.await(interruptibly);
+            if (way == LockAgent.Way.LOCK && agent.takeOver(nanos)) {
+                if (attachment.isClosed()) {
+                    agent.fail(attachment.closed("lock")); // a close has passed it over, perhaps
+                }
+                return agent;
             }
         }
-        LockAgent agent = new LockAgent(this, need, nanos);
+        LockAgent agent = new LockAgent(this, way, nanos);
         agents.add(agent);
         boolean started = false;
         try {
@@ -232,7 +306,7 @@ public final class NativeLock {
                 agents.remove(agent);
             }
         }
-        return agent.await(interruptibly);
+        return agent;
     }
 
     /** The agent that has the lock now, null if none has. */

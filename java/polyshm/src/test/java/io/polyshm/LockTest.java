@@ -120,13 +120,6 @@ class LockTest {
     }
 
     @Test
-    void shouldHaveNoConditions() {
-        assertThatThrownBy(lock::newCondition).isInstanceOf(UnsupportedOperationException.class);
-    }
-
-    // ---- interrupts and timeouts ----
-
-    @Test
     void shouldTakeTheLockWhenWaitedForAgainAfterAnInterrupt() throws Exception {
         lock.lock();
         FutureTask<Integer> task =

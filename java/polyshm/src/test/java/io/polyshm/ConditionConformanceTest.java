@@ -142,11 +142,11 @@ class ConditionConformanceTest {
         DATE;
 
         boolean await() throws InterruptedException {
-            return await(3_600);
+            return await(3_600_000);
         }
 
         /** True unless the time was over. */
-        boolean await(int seconds) throws InterruptedException {
+        boolean await(int millis) throws InterruptedException {
             return switch (this) {
                 case AWAIT -> {
                     condition.await();
@@ -156,11 +156,9 @@ class ConditionConformanceTest {
                     condition.awaitUninterruptibly();
                     yield true;
                 }
-                case NANOS -> condition.awaitNanos(TimeUnit.SECONDS.toNanos(seconds)) > 0;
-                case TIMED -> condition.await(seconds, TimeUnit.SECONDS);
-                case DATE ->
-                        condition.awaitUntil(
-                                new Date(System.currentTimeMillis() + seconds * 1_000L));
+                case NANOS -> condition.awaitNanos(TimeUnit.MILLISECONDS.toNanos(millis)) > 0;
+                case TIMED -> condition.await(millis, TimeUnit.MILLISECONDS);
+                case DATE -> condition.awaitUntil(new Date(System.currentTimeMillis() + millis));
             };
         }
 
@@ -503,7 +501,7 @@ class ConditionConformanceTest {
         ThreadKind.Task<Boolean> second = each.start();
         awaitWaiting(2);
         first.thread().interrupt();
-        lock.withLock(condition::signal);
+        Signaller.THREAD.signal(ONE);
         boolean interrupted = isInterrupted(first);
         if (!interrupted) { // then the signal is spent
             second.thread().interrupt();
@@ -529,9 +527,9 @@ class ConditionConformanceTest {
     void shouldReturnFalseHoldingTheLockWhenTheTimeIsOver(Case each) throws Exception {
         each.waiter.run(
                 () -> {
-                    for (int seconds : new int[] {1, 0, -1}) {
+                    for (int millis : new int[] {9, 0, -1}) {
                         lock.lock();
-                        assertThat(each.way.await(seconds)).isFalse();
+                        assertThat(each.way.await(millis)).isFalse();
                         assertThat(lock.getHoldCount()).isEqualTo(2);
                         lock.unlock();
                     }

@@ -119,6 +119,8 @@ class LockTest {
         return true;
     }
 
+    // ---- interrupts and timeouts ----
+
     @Test
     void shouldTakeTheLockWhenWaitedForAgainAfterAnInterrupt() throws Exception {
         lock.lock();

@@ -13,11 +13,14 @@ import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/** The tutorial: runs its programs one after the other, or the one that is named. */
+/**
+ * The tutorial: runs its programs one after the other, or the one, or further example, that is
+ * named.
+ */
 @Command(
         name = "demo",
-        description = "Runs the four parts of the tutorial, or one of them.",
-        synopsisSubcommandLabel = "[list | squares | race | bank]")
+        description = "Runs the four parts of the tutorial, or the part or example that is named.",
+        synopsisSubcommandLabel = "[list | squares | race | bank | buffer | philosophers]")
 public final class Demo implements Callable<Integer> {
     @Option(
             names = {"-h", "--help"},
@@ -81,6 +84,20 @@ public final class Demo implements Callable<Integer> {
     void bank() throws InterruptedException {
         title("bank", "two JVMs use one bank account under a lock: no update is lost");
         BankWithLock.main();
+    }
+
+    // ---- further examples ----
+
+    @Command(description = "Two JVMs produce what two others consume, through a small buffer.")
+    void buffer() throws InterruptedException {
+        title("buffer", "two JVMs produce what two others consume, through a small buffer");
+        BoundedBuffer.main();
+    }
+
+    @Command(description = "Five JVMs dine with five forks, two at a time for each.")
+    void philosophers() throws InterruptedException {
+        title("philosophers", "five JVMs dine with five forks, two at a time for each");
+        DiningPhilosophers.main();
     }
 
     private static void title(String name, String text) {

@@ -88,6 +88,30 @@ class DemoTest {
         assertThat(demo.sharedMemory()).isEmpty();
     }
 
+    @Test
+    void shouldPassEveryItemOnceAndInOrderWhenJvmsShareABuffer() throws Exception {
+        Program demo = Program.demo(folder, "buffer");
+
+        assertThat(demo.errors()).isEmpty();
+        assertThat(demo.lines())
+                .endsWith("arrived:  400 of 400", "in order: 400 of 400")
+                .hasSize(3);
+        assertThat(demo.exitCode()).isZero();
+        assertThat(demo.sharedMemory()).isEmpty();
+    }
+
+    @Test
+    void shouldFeedAllPhilosophersWhenTheyTakeTheForksInOrder() throws Exception {
+        Program demo = Program.demo(folder, "philosophers");
+
+        assertThat(demo.errors()).isEmpty();
+        assertThat(demo.lines())
+                .endsWith("meals:      [40, 40, 40, 40, 40]", "collisions: 0")
+                .hasSize(3);
+        assertThat(demo.exitCode()).isZero();
+        assertThat(demo.sharedMemory()).isEmpty();
+    }
+
     @ParameterizedTest
     @CsvSource({
         "squares x,            'squares: ''x'' is not a whole number'",

@@ -428,6 +428,7 @@ PSHM_API void pshm_lock_told(pshm_lock_info *out);
  * A wait that was polled and is not done must be ended, by pshm_wait_cancel if by nothing else. Its
  * memory must not move. Any thread may take each of the steps, one at a time. */
 
+/* To be called again in a forked child. */
 PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
 
 /* From now on a signal handler that has run in the thread ends no wait that has this interrupt: for
@@ -486,7 +487,8 @@ PSHM_API int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits);
  * pshm_semaphore_reduce, they are made up for, and *out is below zero. */
 PSHM_API int pshm_semaphore_drain(pshm_semaphore *semaphore, int64_t *out);
 
-/* Take permits away for good, without waiting; below zero may be left. */
+/* Take permits away for good, without waiting; below zero may be left. PSHM_EINVAL if `permits` is
+ * below 0, or there would be fewer than INT64_MIN; PSHM_ECLOSED. */
 PSHM_API int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits);
 
 typedef struct pshm_semaphore_info {

@@ -147,8 +147,9 @@ bool pshm__sentry_cover(pshm_segment *segment) {
             covered = watch(segment, &participant) == 0;
     }
     atomic_store(&segment->unwatched, !covered);
-    if (covered) {                           /* if not, those that wait look again and again */
-        pshm__participant_departed(segment); /* one that has come and gone, perhaps */
+    if (covered) { /* if not, those that wait look again and again */
+        /* One has come and gone meanwhile, perhaps. */
+        pshm__participant_departed(segment);
         atomic_store(&segment->covered, joined);
     }
     pshm__guard_unlock(&guard);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Arrays, values and locks that the JVMs, C programs and Python programs of one host share.
+ * Arrays, values, locks and synchronizers that the JVMs, C programs and Python programs of one host
+ * share.
  *
  * <p>{@link io.polyshm.SharedArray} and {@link io.polyshm.SharedValue} are typed memory, {@link
- * io.polyshm.Lock} guards it, and {@link io.polyshm.ForkedJvm} runs a task in a new JVM that has
- * what the task captures. {@link io.polyshm.SharedMemory} is where they live, for those who want to
- * give them names.
+ * io.polyshm.Lock} guards it, {@link io.polyshm.Semaphore}, {@link io.polyshm.Event} and {@link
+ * io.polyshm.Latch} are what threads of any processes wait for, and {@link io.polyshm.ForkedJvm}
+ * runs a task in a new JVM that has what the task captures. {@link io.polyshm.SharedMemory} is
+ * where they live, for those who want to give them names.
  *
  * <h2>Memory effects</h2>
  *
@@ -17,6 +19,9 @@
  *       it has taken the same lock;
  *   <li>what the owner of a lock did before it died, as far as it went, before the {@link
  *       io.polyshm.Lock#repair} action;
+ *   <li>what a thread does before {@link io.polyshm.Semaphore#release()}, {@link
+ *       io.polyshm.Event#set} or {@link io.polyshm.Latch#countDown()}, before what another does
+ *       after it has acquired, or has found the event set or the count zero, because of that;
  *   <li>all that a process did before it ended, before what an action of {@link
  *       io.polyshm.SharedMemory#onExit} does that is told of its end;
  *   <li>a {@code setRelease} or {@code setVolatile} of an element or value, and a successful {@code

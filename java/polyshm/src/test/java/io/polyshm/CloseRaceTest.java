@@ -87,6 +87,9 @@ class CloseRaceTest {
         array.fill(7);
         int[] sevens = array.toArray();
         Lock lock = Lock.in(memory, "l");
+        Event event = Event.in(memory, "e");
+        Latch latch = Latch.in(memory, "c", Long.MAX_VALUE);
+        Semaphore semaphore = Semaphore.in(memory, "s", 1);
         return List.of(
                 // readers
                 () -> {
@@ -121,6 +124,21 @@ class CloseRaceTest {
                     lock.lockInterruptibly();
                     lock.unlock();
                     LockSupport.parkNanos(1);
+                },
+                // waiters
+                () -> {
+                    if (semaphore.tryAcquire(1, TimeUnit.MILLISECONDS)) {
+                        semaphore.release();
+                    }
+                },
+                () -> {
+                    event.await(1, TimeUnit.MILLISECONDS);
+                    event.clear();
+                },
+                () -> {
+                    assertThat(latch.await(1, TimeUnit.MICROSECONDS)).isFalse();
+                    latch.countDown();
+                    event.set();
                 },
                 // and lookers-up
                 () -> assertThat(SharedArray.ofInts(memory, "a", LENGTH).get(6)).isEqualTo(7),

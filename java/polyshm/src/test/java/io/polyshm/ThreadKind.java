@@ -28,9 +28,9 @@ enum ThreadKind {
             return PARKED.contains(thread.getState());
         }
 
-        /** Waits for a lock, in Java or in C. */
+        /** Waits for a lock or a synchronizer, in Java or in C. */
         void awaitBlocked() {
-            soon().until(() -> isParked() || isIn("pshm_lock_acquire"));
+            soon().until(() -> isParked() || isIn("pshm_lock_acquire") || isIn("pshm_wait_block"));
         }
 
         private boolean isIn(String function) {

@@ -120,7 +120,7 @@ public final class NativeCondition {
             try {
                 int code = Natives.PSHM_EBUSY;
                 while (code == Natives.PSHM_EBUSY) {
-                    long left = nanos <= 0 ? nanos : Math.max(0, end - System.nanoTime());
+                    long left = nanos > 0 ? Math.max(0, end - System.nanoTime()) : nanos;
                     code = park(waiting, left, interruptibly, depth);
                 }
                 return code;
@@ -144,7 +144,10 @@ public final class NativeCondition {
         int why;
         OwnerDiedException death;
         try {
-            why = synchronizer.park(waiting, nanos, interruptibly, each -> each);
+            why =
+                    nanos == 0
+                            ? Natives.PSHM_ETIMEDOUT
+                            : synchronizer.park(waiting, nanos, interruptibly, each -> each);
         } finally {
             death = lock.lockAgain(depth);
         }

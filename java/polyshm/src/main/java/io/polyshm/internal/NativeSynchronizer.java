@@ -121,15 +121,22 @@ public final class NativeSynchronizer {
         int code;
         if (interruptibly && Thread.currentThread().isInterrupted()) {
             code = Natives.pshm_wait_cancel(waiting.address(), Natives.PSHM_EINTERRUPTED);
-        } else if (Threads.isVirtual(Thread.currentThread())) {
-            code =
-                    park(
-                            waiting,
-                            nanos,
-                            interruptibly,
-                            why -> Natives.pshm_wait_cancel(waiting.address(), why));
         } else {
-            code = waiting.block(nanos, interruptibly);
+            code = Natives.pshm_wait_poll(waiting.address());
+            if (code == Natives.PSHM_EBUSY) {
+                if (nanos == 0) {
+                    code = Natives.pshm_wait_cancel(waiting.address(), Natives.PSHM_ETIMEDOUT);
+                } else if (Threads.isVirtual(Thread.currentThread())) {
+                    code =
+                            park(
+                                    waiting,
+                                    nanos,
+                                    interruptibly,
+                                    why -> Natives.pshm_wait_cancel(waiting.address(), why));
+                } else {
+                    code = waiting.block(nanos, interruptibly);
+                }
+            }
         }
         if (code == Natives.PSHM_EINTERRUPTED) {
             Thread.interrupted();
@@ -144,6 +151,7 @@ public final class NativeSynchronizer {
     /**
      * Waits in a virtual thread, by polling and parking.
      *
+     * @param nanos not zero
      * @param giveUp ends the wait with {@code PSHM_EINTERRUPTED}, whereupon the interrupt status is
      *     still set, or {@code PSHM_ETIMEDOUT}; what it returns is the outcome
      */
@@ -155,11 +163,11 @@ public final class NativeSynchronizer {
         parked.add(thread);
         try {
             while ((code = Natives.pshm_wait_poll(waiting.address())) == Natives.PSHM_EBUSY) {
-                long left = nanos > 0 ? end - System.nanoTime() : nanos;
+                long left = end - System.nanoTime();
                 int why = 0;
                 if (interruptibly && thread.isInterrupted()) {
                     why = Natives.PSHM_EINTERRUPTED;
-                } else if (nanos >= 0 && left <= 0) {
+                } else if (nanos > 0 && left <= 0) {
                     why = Natives.PSHM_ETIMEDOUT;
                 }
                 if (why != 0) {

@@ -65,7 +65,8 @@ class ErrorsTest {
         for (Field field : Natives.class.getFields()) {
             if (Modifier.isStatic(field.getModifiers())
                     && field.getType() == int.class
-                    && field.getName().startsWith("PSHM_E")) {
+                    && field.getName().startsWith("PSHM_E")
+                    && field.getInt(null) < 0) {
                 codes.put(field.getName(), field.getInt(null));
             }
         }

@@ -51,9 +51,10 @@ import java.util.function.BooleanSupplier;
  * the lock</em>, those that wait take it again and get {@link OwnerDiedException}: they hold the
  * lock then, and it is abandoned; so the usual {@code finally} with {@link Lock#unlock} is right
  * and leaves it abandoned, until it is repaired, which may be done in place by {@link Lock#repair}.
- * If the lock has a repair handler, that is run before the wait returns, as if without a signal. Of
- * the death of a thread whose process lives, those that wait learn with the next signal or the next
- * end of a process.
+ * If the lock has a repair handler, that is run before the wait returns, as if without a signal. A
+ * wait within a repair, while the lock is still abandoned, is told of the death at once. Of the
+ * death of a thread whose process lives, those that wait learn with the next signal or the next end
+ * of a process.
  *
  * <p><b>Close.</b> When the segment is closed, threads of this JVM that wait get {@link
  * ClosedException} at once. They do not hold the lock then; {@link Lock#unlock} in a {@code

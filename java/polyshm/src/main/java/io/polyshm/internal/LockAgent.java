@@ -306,7 +306,9 @@ final class LockAgent implements Runnable {
             return false;
         }
         lock.setHolder(this); // before the requester can go on
-        failure = death;
+        if (death != null) {
+            failure = death;
+        }
         state = State.GRANTED;
         LockSupport.unpark(request.thread());
         return true;

@@ -217,7 +217,7 @@ static int attempt(pshm__waiting *self, bool look) {
         code = 0;
     if (code == PSHM_EBUSY && look) {
         self->has_begun = is_left_behind(self->sync);
-        if (self->has_begun || pshm__lock_is_abandoned(condition_of(self)->lock->shared))
+        if (self->has_begun || pshm__lock_may_be_abandoned(condition_of(self)->lock->shared))
             code = 0;
     }
     return code;

@@ -344,8 +344,8 @@ bool pshm__holder_is_of(const pshm__holder *shared, uint32_t pid, uint64_t start
 /* True if a thread of this process that lives holds the lock. */
 bool pshm__lock_is_held_here(const pshm__lock *lock);
 
-/* True if it is, or would be for who takes it now. */
-bool pshm__lock_is_abandoned(const pshm__lock *lock);
+/* True if it is, would be for who takes it now, or if only who takes it can know. */
+bool pshm__lock_may_be_abandoned(const pshm__lock *lock);
 
 /* True if the segment is open, and no close is under way that may yet succeed. */
 bool pshm__is_open_after_all(pshm_segment *segment);

@@ -97,9 +97,11 @@ bool pshm__lock_is_held_here(const pshm__lock *lock) {
            (pshm__os_mutex_is_mine(lock->mutex, pshm__os_tid()) || has_living_holder(lock));
 }
 
-bool pshm__lock_is_abandoned(const pshm__lock *lock) {
-    if (load_word(&lock->holder.thread, memory_order_relaxed) != 0)
-        has_living_holder(lock);
+bool pshm__lock_may_be_abandoned(const pshm__lock *lock) {
+    const uint64_t holder = load_word(&lock->holder.thread, memory_order_acquire);
+    if (holder != 0 && has_living_holder(lock) &&
+        !pshm__os_mutex_is_mine(lock->mutex, (uint32_t)holder))
+        return true; /* the mutex is another's, who is about to record a death, perhaps */
     return is_abandoned(lock);
 }
 

@@ -102,8 +102,8 @@ int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns);
 void pshm__os_mutex_make_consistent(void *mutex);
 int pshm__os_mutex_unlock(void *mutex);
 
-/* True if the calling thread, whose pshm__os_tid is `tid`, holds the mutex: as the system has it,
- * so that no thread is taken for a dead one that had its number. */
+/* True if the thread whose pshm__os_tid is `tid` holds the mutex: as the system has it, so that no
+ * thread is taken for a dead one that had its number. */
 bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid);
 
 /* ---- futex.c: to sleep until a word changes ---------------------------------------------- */

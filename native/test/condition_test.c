@@ -756,6 +756,39 @@ static void shouldTellThatAnOwnerHasDied(void) {
     }
 }
 
+static void hold_lock(void *shared) {
+    party here = attend(shared);
+    CHECK_OK(pshm_lock_acquire(here.lock));
+    here.shared->ready = 1;
+    pause();
+}
+
+/* As one that is about to find out that the holder has died. */
+static void hold_mutex(void *argument) {
+    const party *here = argument;
+    CHECK_CODE(PSHM__MUTEX_LOCK(here->lock->shared->mutex, -1), PSHM_EOWNERDIED);
+    here->shared->ready = 2;
+    pause();
+}
+
+static void shouldTellThatAnOwnerHasDiedWhenAnotherLooksAtTheSameTime(void) {
+    party here = attend(new_table());
+    pid_t waits = start(wait_or_be_told, here.shared);
+    AWAIT(waiting(&here) == 1);
+    pid_t holds = start(hold_lock, here.shared);
+    AWAIT(here.shared->ready == 1);
+    pid_t looks = start(hold_mutex, &here);
+    sleep_ms(50); /* it waits for the mutex, which the kernel gives it */
+    const uint64_t before = here.lock->shared->contentions;
+    kill_child(holds);
+    AWAIT(here.shared->ready == 2);
+    AWAIT(here.lock->shared->contentions != before); /* the one that waits goes and sees */
+    kill_child(looks);
+    CHECK_JOIN(waits);
+    CHECK_EQ(here.shared->told, 1);
+    drop(&here);
+}
+
 static void die_holding(void *shared) {
     party here = attend(shared);
     CHECK_OK(pshm_lock_acquire(here.lock));
@@ -893,6 +926,7 @@ int main(void) {
     RUN(shouldSignalNoneThatDiedWhenNobodyWaited);
     RUN(shouldLoseNoSignalToADeath);
     RUN(shouldTellThatAnOwnerHasDied);
+    RUN(shouldTellThatAnOwnerHasDiedWhenAnotherLooksAtTheSameTime);
     RUN(shouldAcquireAnyLock);
     RUN(shouldKeepABoundedBufferGoing);
     return check_end();

@@ -11,8 +11,8 @@ import java.io.Serializable;
 import java.time.Instant;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 
@@ -33,7 +33,9 @@ import java.util.function.Supplier;
  * gets {@link OwnerDiedException}, which says who died, and does not hold the lock. The lock is
  * then <em>abandoned</em>: everyone who tries to take it is told so, until somebody runs {@link
  * #repair}, or takes it through an object that was made with a repair handler, which does that by
- * itself. A thread that ends without having given the lock back counts as dead.
+ * itself. A thread that ends without having given the lock back counts as dead. One that waits for
+ * a {@link Condition} has the lock again when it is told of such a death, and releases it as ever:
+ * the lock remains abandoned then.
  *
  * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
  * thread can unlock it, and it can take it again any number of times. A virtual thread may hold it
@@ -49,6 +51,8 @@ import java.util.function.Supplier;
  * closes. For one that lives in a segment of the caller's, {@code close} does nothing: the
  * segment's close ends it. Then every method throws {@link ClosedException}; threads that wait get
  * it too, at once if they wait interruptibly or are virtual, otherwise when the lock becomes free.
+ * Nobody holds a lock whose segment is closed, so an {@link #unlock} after a wait that a close has
+ * ended throws it as well.
  *
  * <p><b>Serialization.</b> A lock travels as a handle, with its repair handler, if that is
  * serializable as well.
@@ -57,6 +61,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     @Serial private static final long serialVersionUID = 1;
 
     private static final String ANONYMOUS = "lock";
+    private static final int CONDITIONS = 8; // for which a segment of its own has room
 
     /**
      * Who holds a lock.
@@ -108,7 +113,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     // ---- how to get one ----
 
     /**
-     * A new lock in an anonymous segment of its own.
+     * A new lock in an anonymous segment of its own, which has room for 8 conditions.
      *
      * @return the lock, to be closed by the caller
      * @throws MemoryFullException if the host's shared memory is full
@@ -119,7 +124,8 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     }
 
     /**
-     * A new lock in an anonymous segment of its own, which repairs by itself.
+     * A new lock in an anonymous segment of its own, which has room for 8 conditions, and which
+     * repairs by itself.
      *
      * @param handler what {@link #repair} is called with when an owner has died; null for none
      * @return the lock, to be closed by the caller
@@ -127,7 +133,10 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Lock create(RepairHandler handler) {
-        SharedMemory memory = SharedMemory.anonymous(Native.objectBytes(Natives.PSHM_LOCK, 0, 0));
+        SharedMemory memory =
+                SharedMemory.anonymous(
+                        Native.objectBytes(Natives.PSHM_LOCK, 0, 0)
+                                + CONDITIONS * Native.objectBytes(Natives.PSHM_CONDITION, 0, 0));
         return open(memory, ANONYMOUS, handler, true);
     }
 
@@ -259,6 +268,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * Gives the lock back once; others get it when the caller has done so as often as it took it.
      *
      * @throws IllegalMonitorStateException if the calling thread does not hold it
+     * @throws ClosedException if the segment is closed, as nobody holds it then
      */
     @Override
     public void unlock() {
@@ -266,13 +276,44 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     }
 
     /**
-     * Not supported by this version.
+     * A new condition of this lock, with a name that no other has. It lives in the lock's segment,
+     * and as long as that: a condition that is needed more than once has a name better.
      *
-     * @throws UnsupportedOperationException always
+     * @return the condition
+     * @throws MemoryFullException if the segment has no room left
+     * @throws ClosedException if the segment is closed
      */
     @Override
     public Condition newCondition() {
-        throw new UnsupportedOperationException("newCondition: this lock has no conditions");
+        return condition("condition-" + UUID.randomUUID());
+    }
+
+    /**
+     * The condition of that name of this lock, created if there is none. All objects that this
+     * returns for one name are the same condition, in whatever process.
+     *
+     * @param name 1 to 95 characters out of {@code A-Z a-z 0-9 . _ -}, the first not a dot; one
+     *     that nothing else in the segment has
+     * @return the condition
+     * @throws TypeMismatchException if a condition of another lock, or an object of another kind,
+     *     has that name
+     * @throws MemoryFullException if the segment has no room left
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public Condition condition(String name) {
+        try {
+            return new Condition(this, name, lock.condition(Objects.requireNonNull(name, "name")));
+        } catch (MemoryFullException full) {
+            throw new MemoryFullException(
+                    full.errorName(),
+                    full.getMessage()
+                            + ": a lock from Lock.create has room for "
+                            + CONDITIONS
+                            + " conditions, that of an array or value of its own for none; take"
+                            + " Lock.in, or the array, in a SharedMemory that is large enough",
+                    full);
+        }
     }
 
     /**
@@ -362,6 +403,19 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      */
     public Optional<Death> lastDeath() {
         return lock.lastDeath();
+    }
+
+    /** Throws if the current thread does not hold it; for conditions. */
+    void ensureHeld(String operation) {
+        lock.ensureHeld(operation);
+    }
+
+    /** A wait has ended by a death, with the lock held: it is repaired, or the death thrown. */
+    void repairHeld(OwnerDiedException death) {
+        if (handler == null) {
+            throw death;
+        }
+        lock.repair(handler);
     }
 
     // ---- who holds it ----

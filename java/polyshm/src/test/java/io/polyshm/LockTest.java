@@ -119,11 +119,6 @@ class LockTest {
         return true;
     }
 
-    @Test
-    void shouldHaveNoConditions() {
-        assertThatThrownBy(lock::newCondition).isInstanceOf(UnsupportedOperationException.class);
-    }
-
     // ---- interrupts and timeouts ----
 
     @Test

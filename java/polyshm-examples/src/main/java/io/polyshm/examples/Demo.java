@@ -13,11 +13,15 @@ import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/** The tutorial: runs its programs one after the other, or the one that is named. */
+/**
+ * The tutorial: runs its programs one after the other, or the one, or further example, that is
+ * named.
+ */
 @Command(
         name = "demo",
-        description = "Runs the parts of the tutorial, or one of them.",
-        synopsisSubcommandLabel = "[list | squares | race | bank | phases | catalogue]")
+        description = "Runs the four parts of the tutorial, or the part or example that is named.",
+        synopsisSubcommandLabel =
+                "[list | squares | race | bank | buffer | philosophers | phases | catalogue]")
 public final class Demo implements Callable<Integer> {
     @Option(
             names = {"-h", "--help"},
@@ -85,6 +89,20 @@ public final class Demo implements Callable<Integer> {
     void bank() throws InterruptedException {
         title("bank", "two JVMs use one bank account under a lock: no update is lost");
         BankWithLock.main();
+    }
+
+    // ---- further examples ----
+
+    @Command(description = "Two JVMs produce what two others consume, through a small buffer.")
+    void buffer() throws InterruptedException {
+        title("buffer", "two JVMs produce what two others consume, through a small buffer");
+        BoundedBuffer.main();
+    }
+
+    @Command(description = "Five JVMs dine with five forks, two at a time for each.")
+    void philosophers() throws InterruptedException {
+        title("philosophers", "five JVMs dine with five forks, two at a time for each");
+        DiningPhilosophers.main();
     }
 
     @Command(description = "Three JVMs compute running sums in phases, and wait for each other.")

@@ -110,10 +110,34 @@ class DemoTest {
     }
 
     @Test
+    void shouldPassEveryItemOnceAndInOrderWhenJvmsShareABuffer() throws Exception {
+        Program demo = Program.demo(folder, "buffer");
+
+        assertThat(demo.errors()).isEmpty();
+        assertThat(demo.lines())
+                .endsWith("arrived:  400 of 400", "in order: 400 of 400")
+                .hasSize(3);
+        assertThat(demo.exitCode()).isZero();
+        assertThat(demo.sharedMemory()).isEmpty();
+    }
+
+    @Test
     void shouldNeverReadWhatIsHalfChanged() throws Exception {
         Program demo = Program.demo(folder, "catalogue");
 
         assertThat(demo.lines()).endsWith("changes:      200", "half changed: 0").hasSize(3);
+        assertThat(demo.exitCode()).isZero();
+        assertThat(demo.sharedMemory()).isEmpty();
+    }
+
+    @Test
+    void shouldFeedAllPhilosophersWhenTheyTakeTheForksInOrder() throws Exception {
+        Program demo = Program.demo(folder, "philosophers");
+
+        assertThat(demo.errors()).isEmpty();
+        assertThat(demo.lines())
+                .endsWith("meals:      [40, 40, 40, 40, 40]", "collisions: 0")
+                .hasSize(3);
         assertThat(demo.exitCode()).isZero();
         assertThat(demo.sharedMemory()).isEmpty();
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.internal;
 
+import io.polyshm.OwnerDiedException;
 import io.polyshm.internal.binding.Natives;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -36,6 +37,7 @@ final class LockAgent implements Runnable {
     enum Way {
         TRY(State.ONLY_TRYING),
         LOCK(State.TRYING),
+        AGAIN(State.WAITING),
         REPAIR(State.WAITING);
 
         private final State first;
@@ -99,7 +101,7 @@ final class LockAgent implements Runnable {
 
     private volatile Request request;
     private volatile State state;
-    private volatile RuntimeException failure;
+    private volatile RuntimeException failure; // of AGAIN with the lock held, perhaps
     private volatile Thread thread;
     private volatile FutureTask<?> order;
 
@@ -131,6 +133,7 @@ final class LockAgent implements Runnable {
      * Waits until the agent holds the lock.
      *
      * @return false if it was not to be had in this time
+     * @throws OwnerDiedException if it is abandoned; after AGAIN it is held
      * @throws InterruptedException if {@code interruptibly} and the caller was interrupted
      */
     boolean await(boolean interruptibly) throws InterruptedException {
@@ -175,6 +178,11 @@ final class LockAgent implements Runnable {
 
     void reenter() {
         depth++;
+    }
+
+    /** The requester has got the lock again that it held so often. */
+    void setDepth(int holds) {
+        depth = holds;
     }
 
     /** Gives back one hold of the requester's; true if it was the last. */
@@ -242,9 +250,11 @@ final class LockAgent implements Runnable {
                 String name = request.thread().getName();
                 Natives.pshm_thread_set_name(name);
                 int code = acquire();
-                if (code != 0) {
+                boolean heldAbandoned = way == Way.AGAIN && code == Natives.PSHM_EOWNERDIED;
+                RuntimeException death = heldAbandoned ? lock.exception(code) : null;
+                if (code != 0 && !heldAbandoned) {
                     fail(isLate(code) ? null : lock.exception(code));
-                } else if (grant(name)) {
+                } else if (grant(name, death)) {
                     hold();
                 } else {
                     Natives.pshm_lock_release(lock.handle());
@@ -259,6 +269,9 @@ final class LockAgent implements Runnable {
         long handle = lock.handle();
         if (way == Way.REPAIR) {
             return Natives.pshm_lock_acquire_abandoned(handle);
+        }
+        if (way == Way.AGAIN) {
+            return Natives.pshm_lock_acquire_any(handle);
         }
         int code = Natives.pshm_lock_try_acquire(handle);
         if (isLate(code)) {
@@ -288,11 +301,14 @@ final class LockAgent implements Runnable {
     }
 
     /** Hands the lock to the requester, whose name has been told for it; false if it is not his. */
-    private synchronized boolean grant(String name) {
+    private synchronized boolean grant(String name, RuntimeException death) {
         if (state == State.CANCELLED || !name.equals(request.thread().getName())) {
             return false;
         }
         lock.setHolder(this); // before the requester can go on
+        if (death != null) {
+            failure = death;
+        }
         state = State.GRANTED;
         LockSupport.unpark(request.thread());
         return true;

@@ -129,7 +129,8 @@ public final class NativeLock {
         }
     }
 
-    private Void release() {
+    /** By the thread that owns the mutex. */
+    Void release() {
         int code = Natives.pshm_lock_release(handle);
         if (code != 0) {
             throw exception(code);
@@ -152,6 +153,16 @@ public final class NativeLock {
         if (agent != null) {
             return agent.call(operation, onInterrupt);
         }
+        ensureHeld(what);
+        return operation.get();
+    }
+
+    /**
+     * Throws if the current thread does not hold the lock.
+     *
+     * @param what names the operation in the exception
+     */
+    public void ensureHeld(String what) {
         if (holdCount() == 0) {
             attachment.ensureOpen(what);
             throw Errors.exception(
@@ -160,7 +171,29 @@ public final class NativeLock {
                             + ": the calling thread does not hold the lock; only the thread that"
                             + " took it can do this");
         }
-        return operation.get();
+    }
+
+    /**
+     * Takes the lock by an agent, abandoned or not, after a wait for which it was given back.
+     *
+     * @param depth how often the current thread held it
+     * @return who died holding it if it is abandoned, else null; it is held in both cases
+     */
+    OwnerDiedException lockAgain(int depth) {
+        OwnerDiedException death = null;
+        try {
+            byAgent(LockAgent.Way.AGAIN);
+        } catch (OwnerDiedException abandoned) {
+            death = abandoned;
+        }
+        holder.setDepth(depth);
+        return death;
+    }
+
+    /** The condition of that name, created if there is none. */
+    public NativeCondition condition(String name) {
+        attachment.ensureOpen("condition");
+        return new NativeCondition(this, attachment.synchronizer(Native.condition(handle, name)));
     }
 
     /** How often the current thread holds the lock. */

@@ -9,6 +9,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntUnaryOperator;
 
 /**
  * A synchronizer of a segment as the threads of this JVM wait for it. There is one of these for
@@ -134,7 +135,12 @@ public final class NativeSynchronizer {
                 if (nanos == 0) {
                     code = Natives.pshm_wait_cancel(waiting.address(), Natives.PSHM_ETIMEDOUT);
                 } else if (Threads.isVirtual(Thread.currentThread())) {
-                    code = park(waiting, nanos, interruptibly);
+                    code =
+                            park(
+                                    waiting,
+                                    nanos,
+                                    interruptibly,
+                                    why -> Natives.pshm_wait_cancel(waiting.address(), why));
                 } else {
                     code = waiting.block(nanos, interruptibly);
                 }
@@ -150,7 +156,14 @@ public final class NativeSynchronizer {
 
     // ---- virtual threads ----
 
-    private int park(Waiting waiting, long nanos, boolean interruptibly) {
+    /**
+     * Waits in a virtual thread, by polling and parking.
+     *
+     * @param nanos not zero
+     * @param giveUp ends the wait with {@code PSHM_EINTERRUPTED}, whereupon the interrupt status is
+     *     still set, or {@code PSHM_ETIMEDOUT}; what it returns is the outcome
+     */
+    int park(Waiting waiting, long nanos, boolean interruptibly, IntUnaryOperator giveUp) {
         Thread thread = Thread.currentThread();
         long end = System.nanoTime() + nanos;
         boolean interrupted = false;
@@ -167,7 +180,7 @@ public final class NativeSynchronizer {
                     why = Natives.PSHM_ETIMEDOUT;
                 }
                 if (why != 0) {
-                    code = Natives.pshm_wait_cancel(waiting.address(), why);
+                    code = giveUp.applyAsInt(why);
                     break;
                 }
                 startWaker(waiting);

@@ -6,6 +6,7 @@ import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.spi.AbstractInterruptibleChannel;
+import java.util.function.LongToIntFunction;
 import org.bytedeco.javacpp.Pointer;
 
 /**
@@ -70,10 +71,6 @@ public final class Waiting implements AutoCloseable {
         return Natives.pshm_wait_poll(address);
     }
 
-    private long interrupt() {
-        return address + WAIT_BYTES;
-    }
-
     /** Another {@code pshm_wait} for the same object, of which nothing but the object counts. */
     Waiting sameObject() {
         Waiting other = new Waiting();
@@ -83,12 +80,33 @@ public final class Waiting implements AutoCloseable {
 
     /** Blocks the current platform thread until a wait that was prepared is over. */
     int block(long nanos, boolean interruptibly) {
-        int code =
-                interruptibly
-                        ? new Interruption(this).block(nanos)
-                        : Natives.pshm_wait_block(address, nanos, 0);
+        return block(
+                interrupt -> Natives.pshm_wait_block(address, nanos, interrupt), interruptibly);
+    }
+
+    /** The same by any native function that takes a {@code pshm_interrupt}. */
+    int block(LongToIntFunction function, boolean interruptibly) {
+        int code = interruptibly ? new Interruption(this).block(function) : function.applyAsInt(0);
         Reference.reachabilityFence(this);
         return code;
+    }
+
+    /**
+     * The {@code pshm_interrupt}, for a native call that another thread makes for this one; valid
+     * while this object is reachable.
+     */
+    long interrupt() {
+        return address + WAIT_BYTES;
+    }
+
+    /** Ends that call; {@link #lower} must follow it. */
+    void raise() {
+        Natives.pshm_interrupt_raise(interrupt());
+    }
+
+    /** The interrupt is not raised any more. */
+    void lower() {
+        Natives.pshm_interrupt_clear(interrupt());
     }
 
     /**
@@ -113,12 +131,12 @@ public final class Waiting implements AutoCloseable {
             this.waiting = waiting;
         }
 
-        int block(long nanos) {
+        int block(LongToIntFunction function) {
             Waiting self = waiting;
             int code;
             begin();
             try {
-                code = Natives.pshm_wait_block(self.address, nanos, self.interrupt());
+                code = function.applyAsInt(self.interrupt());
             } finally {
                 try {
                     end(true);

@@ -190,7 +190,9 @@ static int arrive(pshm__waiting *self, uint64_t generation) {
     const uint32_t before = load(&mine->amount) == generation ? load_32(&mine->count) : 0;
     PSHM__STORE(mine->count, before + 1, memory_order_relaxed);
     PSHM__STORE(mine->amount, generation, memory_order_relaxed);
-    const int64_t missing = sync->parameter - arrived(sync, generation);
+    int64_t missing = sync->parameter - arrived(sync, generation);
+    if (missing == sync->parameter) /* a peer has cleared what we stored; an index is below that */
+        missing--;
     self->has_begun = true;
     self->value = generation;
     self->value_2 = missing > 0 ? (uint64_t)missing : 0;

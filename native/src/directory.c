@@ -282,7 +282,7 @@ static void show(const pshm__entry *entry, pshm_object_info *out) {
 int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor, pshm_object_info *out) {
     if (atomic_load(&segment->state) != PSHM__OPEN)
         return pshm__fail(PSHM_ECLOSED, "objects: segment=%s is closed", segment->name);
-    pshm__entry entry;
+    pshm__entry entry = {.bytes = 0};
     int code = pshm__directory_next(segment, cursor, &entry);
     if (code == 1)
         show(&entry, out);
@@ -293,7 +293,7 @@ int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *p
                            uint64_t *cursor, pshm_object_info *out) {
     if (atomic_load(&segment->state) != PSHM__OPEN)
         return pshm__fail(PSHM_ECLOSED, "held: segment=%s is closed", segment->name);
-    pshm__entry entry;
+    pshm__entry entry = {.bytes = 0};
     int code;
     while ((code = pshm__directory_next(segment, cursor, &entry)) == 1) {
         pshm__sync sync;

@@ -111,9 +111,9 @@ struct pshm_segment {
     uint64_t participant_offset;
     uint32_t participant_capacity;
     uint32_t lifetime;
-    uint32_t slot;   /* of this participant */
-    uint32_t number; /* and what tells it from others that have that slot */
-    bool left;       /* at the process's end, without a close */
+    uint32_t slot;    /* of this participant */
+    uint32_t number;  /* and what tells it from others that have that slot */
+    atomic_bool left; /* at the process's end, without a close: its slot may be another's */
     pshm__file file;
     pshm__file heir; /* in the midst of a fork: the child's opening, and its slot */
     uint32_t heir_slot;

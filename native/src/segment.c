@@ -51,15 +51,18 @@ static void at_exit(void) {
         int code;
         while ((code = pshm__lifecycle_try_enter(segment->file)) == PSHM_EBUSY && naps-- > 0)
             pshm__os_sleep_ns(1000000);
-        if (code == 0) {
-            segment->left = true; /* whatever other threads do, it is not this participant's */
-            atomic_store(&segment->state, PSHM__CLOSED);
-            while (atomic_load(&segment->operations) != 0 && naps-- > 0)
-                pshm__os_sleep_ns(1000000);
+        if (code != 0)
+            continue;
+        /* None may change a stake once the slot can be another's. */
+        segment->left = true;
+        while (atomic_load(&segment->operations) != 0 && naps-- > 0)
+            pshm__os_sleep_ns(1000000);
+        const bool idle = atomic_load(&segment->operations) == 0;
+        if (idle)
             leave(segment);
-            pshm__lifecycle_leave(segment->file);
+        pshm__lifecycle_leave(segment->file);
+        if (idle)
             pshm__participant_departed(segment);
-        }
     }
     pshm__guard_unlock(&open_guard);
 }

@@ -64,7 +64,7 @@ void pshm__notify_all(pshm_segment *segment) {
 
 int pshm__begin(const pshm__sync *sync, const char *operation) {
     atomic_fetch_add(&sync->segment->operations, 1);
-    if (atomic_load(&sync->segment->state) != PSHM__CLOSED)
+    if (atomic_load(&sync->segment->state) != PSHM__CLOSED && !atomic_load(&sync->segment->left))
         return 0;
     pshm__end(sync);
     return pshm__fail(PSHM_ECLOSED, "%s: segment=%s is closed", operation, sync->segment->name);

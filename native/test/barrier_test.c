@@ -857,11 +857,28 @@ static void shouldHaveAChildAsAPartyFromItsFirstCall(void) {
     CHECK_OK(pshm_segment_close(segment));
 }
 
+/* With the most parties that there can be, the first index is one below PSHM_BARRIER_ACTION. */
+static void shouldRunNoActionThatAPeerMakesUp(void) {
+    pshm_barrier *barrier;
+    pshm_segment *segment = make(INT32_MAX, &barrier);
+    const pshm__barrier *shared = (const pshm__barrier *)(const void *)barrier->sync.events;
+    const pshm__stake *mine = &shared->stakes[segment->slot];
+    pshm_wait wait;
+    PSHM__STORE(mine->amount, 1, memory_order_relaxed);
+    PSHM__STORE(mine->count, UINT32_MAX, memory_order_relaxed);
+    CHECK_OK(pshm_barrier_prepare(barrier, 0, &wait));
+    CHECK_CODE(pshm_wait_poll(&wait), PSHM_EBUSY);
+    PSHM__STORE(shared->ends[1], 1 << 8, memory_order_relaxed); /* it has tripped */
+    CHECK_EQ(pshm_wait_poll(&wait), INT32_MAX - 1);
+    CHECK_OK(pshm_segment_close(segment));
+}
+
 int main(void) {
     check_begin(100);
     ran = shared_zeroes(sizeof(*ran));
     gate = shared_zeroes(sizeof(*gate));
     RUN(shouldRefuseParties);
+    RUN(shouldRunNoActionThatAPeerMakesUp);
     RUN(shouldPassAlone);
     RUN(shouldRememberEachGeneration);
     RUN(shouldBreakWhenAborted);

@@ -445,18 +445,62 @@ static void shouldHaveRoomForItsCapacity(void) {
     CHECK(!exists(name_of("s")));
 }
 
-static void close_late_in_child(void) {
+static pshm_semaphore *late_semaphore;
+static steps *late_steps;
+
+static void release_late(void) {
+    late_steps->at = 1;
+    AWAIT(late_steps->go != 0);
+    late_steps->pid = pshm_semaphore_release(late_semaphore, 1); /* what it returns */
+}
+
+static void exit_and_release(void *argument) {
+    late_steps = argument;
+    exit(0);
+}
+
+static void acquire_and_stay(void *argument) {
+    steps *shared = argument;
+    CHECK_OK(pshm_semaphore_acquire(late_semaphore, 1, -1, NULL));
+    shared->at = 2;
+    for (;;)
+        pause();
+}
+
+static void shouldTouchNoStakeAfterItHasLeft(void) {
+    steps *shared = shared_zeroes(sizeof(*shared));
+    pshm_semaphore_info info;
+    CHECK_OK(pshm_segment_create(name_of("s"), 16384, &last_out, &ours));
+    CHECK_OK(pshm_semaphore_open(ours, "permits", 1, 0, &late_semaphore));
+    pid_t ends = start(exit_and_release, shared);
+    AWAIT(shared->at == 1);
+    pid_t holds = start(acquire_and_stay, shared); /* in the slot that the other has left */
+    AWAIT(shared->at == 2);
+    shared->go = 1;
+    CHECK_JOIN(ends);
+    CHECK_CODE(shared->pid, PSHM_ECLOSED);
+    CHECK_OK(pshm_semaphore_inspect(late_semaphore, &info));
+    CHECK_EQ(info.available, 0);
+    CHECK_EQ(info.total, 1);
+    kill_child(holds);
+    CHECK_OK(pshm_segment_close(ours));
+}
+
+static void act_late_in_child(void) {
     if (late != NULL)
         close_late();
+    if (late_steps != NULL)
+        release_late();
 }
 
 int main(void) {
     check_begin(110);
-    atexit(close_late_in_child); /* runs after the library's own, which is registered later */
+    atexit(act_late_in_child); /* runs after the library's own, which is registered later */
     RUN(shouldGoWithTheLastClose);
     RUN(shouldGoWithTheLastExit);
     RUN(shouldTidyUpWhenAProcessEndsWithoutClosing);
     RUN(shouldLeaveOnceWhenClosedDuringExit);
+    RUN(shouldTouchNoStakeAfterItHasLeft);
     RUN(shouldGoWhenAllWereKilled);
     RUN(shouldKeepPersistentOnesWhenAllWereKilled);
     RUN(shouldNotRemoveAnotherOfItsName);

@@ -123,6 +123,16 @@ public final class Bench implements Callable<Integer> {
                                 0));
         addContended();
         all.addAll(contended.values());
+        addSynchronizer(all, "semaphore acquire + release", "semaphore", "Semaphore");
+        addSynchronizer(all, "read lock + unlock", "read", "ReentrantReadWriteLock");
+        addSynchronizer(all, "write lock + unlock", "write", "ReentrantReadWriteLock");
+        addSynchronizer(all, "event set + clear", "event", "AtomicBoolean");
+        addSynchronizer(all, "latch countDown", "latch", "CountDownLatch");
+        addSynchronizer(all, "barrier await of 1 party", "barrier", "CyclicBarrier");
+        addSynchronizer(all, "lock + signal + unlock", "signal", "ReentrantLock's Condition");
+        addWakeUp(all, "Semaphore", Tokens.BySemaphore::new);
+        addWakeUp(all, "Event", Tokens.ByEvent::new);
+        addWakeUp(all, "Condition", Tokens.ByCondition::new);
         all.add(
                 new Comparison("int getAndAdd", JmhTrial.of(AtomicBenchmark.class, "ours"), 3)
                         .with(
@@ -147,6 +157,23 @@ public final class Bench implements Callable<Integer> {
                 new Comparison("fork to the task's first line", ProcessTrial::fork, 11)
                         .with("java Hello to its first line", ProcessTrial::hello, 0));
         return all;
+    }
+
+    private static void addSynchronizer(
+            List<Comparison> all, String operation, String method, String twin) {
+        all.add(
+                new Comparison(
+                                operation,
+                                JmhTrial.of(SynchronizerBenchmark.class, method + "Ours"),
+                                3)
+                        .with(twin, JmhTrial.of(SynchronizerBenchmark.class, method + "Jdk"), 0));
+    }
+
+    private static void addWakeUp(List<Comparison> all, String by, PingPong.Maker maker) {
+        all.add(
+                new Comparison("wake-up by " + by, PingPong.of(maker), 5)
+                        .with("futex in C", ProcessTrial.ofC("futex"), 1.3)
+                        .with("sem_t in C", ProcessTrial.ofC("sem"), 0));
     }
 
     private void addContended() {

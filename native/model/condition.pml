@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The condition (native/src/condition.c) on the wait of wait.h. A signal that finds nobody alive
+ * The condition (native/src/condition.c) on the wait of wait.inc. A signal that finds nobody alive
  * who waits is never consumed. One that finds some ends the wait of one that lives, even if the one
  * that it was given to is killed; so at rest no grant stands in a dead slot while a live one waits.
  * Who sleeps is counted in its slot, so the next signal, or signalAll, reaches it. To signal
@@ -9,7 +9,7 @@
  * Process 0 waits in one thread, or two that stand in its queue. Process 1 waits and may be killed
  * at any step. Process 2 signals, and may be killed too. Left out: participants that join
  * (semaphore.pml), a lock that stays abandoned (here the one that is told has repaired it), and
- * what wait.h leaves out.
+ * what wait.inc leaves out.
  *
  * run: one that was signalled is killed:
  * run: two signals, one for each of the others: -DTIMES=2
@@ -29,7 +29,7 @@
 #define THREADS_OF(p) bit(p)
 #endif
 #define MAY_CLOSE(p) (owner == 0 || !(THREADS_OF(p) & bit(owner - 1)))
-#include "wait.h"
+#include "wait.inc"
 #ifndef TIMES
 #define TIMES 1
 #endif

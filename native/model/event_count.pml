@@ -5,7 +5,7 @@
  *
  * Process 0 waits, in one thread or two. Process 1 joins, changes the state and notifies, and is
  * killed between any two of its steps or not. Process 2 takes part, and may wait, give up and be
- * killed. What wait.h leaves out is left out.
+ * killed. What wait.inc leaves out is left out.
  *
  * run: a notifier that is killed, two threads wait: -DTWO
  * run: another that waits, gives up and is killed: -DRIVAL
@@ -21,7 +21,7 @@
  * mistake: a close does not wait for operations: -DCLOSE=1 -DNO_DRAIN
  */
 #define THREADS_OF(p) (p == 0 -> bit(0) | bit(1) : (p == 2 -> bit(2) : 0))
-#include "wait.h"
+#include "wait.inc"
 
 bool state; /* what is waited for: once true it stays so */
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The semaphore (native/src/semaphore.c) on the wait of wait.h: never more permits in use than
+ * The semaphore (native/src/semaphore.c) on the wait of wait.inc: never more permits in use than
  * there are; at rest available + held is their number, and nobody who lives waits while as many are
  * free as it wants. Permits that no living participant holds count as free.
  *
  * Process 0 waits for a permit, and gives it back or keeps it. Process 1 takes one without waiting,
  * or has had it from the beginning, and may be killed at any step, in the monitor too. Process 2
  * joins, gets the slot of the dead one if that is free, takes a permit and may be killed. Left out:
- * the path without the monitor, and what wait.h leaves out.
+ * the path without the monitor, and what wait.inc leaves out.
  *
  * run: a holder that is killed:
  * run: a holder that is killed, and a joiner in its slot: -DREUSE
@@ -23,7 +23,7 @@
  * mistake: a close does not wait for operations: -DCLOSE=1 -DNO_DRAIN
  */
 #define THREADS_OF(p) bit(p)
-#include "wait.h"
+#include "wait.inc"
 
 #ifndef TOTAL
 #define TOTAL 1

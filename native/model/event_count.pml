@@ -15,8 +15,7 @@
  * mistake: a dead participant's end wakes nobody: -DNO_SENTRY
  * mistake: the sequence is read after the state: -DSEEN_LATE
  * mistake: who comes and dies before it is listed, is not counted: -DTWO -DNO_DEPARTURE
- * mistake: departures are not looked at before the sleep: -DNO_SECOND_LOOK
- * mistake: the cover comes before waiters++: -DLATE_HINT
+ * mistake: a departure is counted in the sequence only if somebody waits: -DQUIET
  * mistake: a joiner wakes nobody: -DNO_JOIN_WAKE
  * mistake: a close does not wait for operations: -DCLOSE=1 -DNO_DRAIN
  */

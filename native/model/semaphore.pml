@@ -19,7 +19,7 @@
  * mistake: whether a holder lives is asked of the first byte: -DREUSE -DASK_FIRST_BYTE
  * mistake: only the lock is asked, not the number: -DREUSE -DNO_NUMBER
  * mistake: a release does not notify: -DNO_NOTIFY
- * mistake: departures are not looked at before the sleep: -DNO_SECOND_LOOK
+ * mistake: a departure is counted in the sequence only if somebody waits: -DQUIET
  * mistake: a close does not wait for operations: -DCLOSE=1 -DNO_DRAIN
  */
 #define THREADS_OF(p) bit(p)

@@ -41,6 +41,7 @@ package() { # package <tool>: what Debian and Ubuntu call it
             echo openjdk-$version-jdk-headless
             ;;
         libfuzzer) echo clang libclang-rt-dev ;;
+        taskset) echo util-linux ;;
         *) echo "$1" ;;
     esac
 }

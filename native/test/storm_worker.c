@@ -6,92 +6,38 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "polyshm.h"
+#include "storm_drills.h"
 
-enum { CELL_INSIDE, CELL_REPAIRED, CELL_REPAIRS, CELL_UNDONE, CELL_WORDS };
-enum { STATE, FROM, TO, FROM_BEFORE, TO_BEFORE, TRANSFERS, TOLD, DOOMED, RECORD_WORDS };
-enum { STOP, VIOLATIONS, SUM, CONTROL_WORDS };
-enum { AMOUNT = 100, TRANSFERS_PER_AUDIT = 1000, STEPS_PER_NAP = 20 };
-enum { REPAIRS_PER_REFUSAL = 8, VIOLATIONS_TOLD = 100 };
-enum { TIMEOUT_NS = 5000000, LONGEST_NAP_NS = 500000 };
+enum { AMOUNT = 100, TRANSFERS_PER_AUDIT = 1000, TRANSFERS_PER_DRILL = 2 };
 
-typedef _Atomic int64_t word;
-
-static word *accounts, *cells, *journal, *control;
+static word *accounts;
 static pshm_lock **locks;
-static int64_t account_count, group_count, serial_count, serial;
-static uint64_t random_state;
-
-/* SplitMix64. The modulo is uneven by nothing that matters here. */
-static int64_t random_below(int64_t bound) {
-    uint64_t z = random_state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (int64_t)((z ^ z >> 31) % (uint64_t)bound);
-}
-
-static int64_t load(const word *from) { return atomic_load_explicit(from, memory_order_acquire); }
-
-static void store(word *to, int64_t value) {
-    atomic_store_explicit(to, value, memory_order_release);
-}
-
-static word *cell(int64_t group) { return cells + group * CELL_WORDS; }
-
-static word *record(int64_t of) { return journal + of * RECORD_WORDS; }
-
-static void count(word *what) { store(what, load(what) + 1); }
-
-/* Others get their turn, and a death can come between any two steps. */
-static void linger(void) {
-    struct timespec nap = {.tv_nsec = (long)random_below(LONGEST_NAP_NS)};
-    if (random_below(STEPS_PER_NAP) == 0)
-        nanosleep(&nap, NULL);
-}
-
-static void check(int code) {
-    if (code >= 0)
-        return;
-    fprintf(stderr, "storm_worker: %s\n", pshm_error_detail());
-    exit(1);
-}
-
-static void expect(int good, const char *text, int64_t group, int64_t one, int64_t other) {
-    if (good)
-        return;
-    int64_t before = atomic_fetch_add(control + VIOLATIONS, 1);
-    store(control + STOP, 1);
-    if (before < VIOLATIONS_TOLD)
-        fprintf(stderr, "violation: c storm-%lld: lock-%lld: %s: %lld, %lld\n", (long long)serial,
-                (long long)group, text, (long long)one, (long long)other);
-}
-
-static int64_t doomed(int64_t of) {
-    return of > 0 && of < serial_count ? load(record(of) + DOOMED) : 0;
-}
+static int64_t account_count;
 
 /* ---- locks ---- */
-
-static int64_t hear(int64_t group, const pshm_lock_info *told, int64_t repaired) {
-    long long dead = 0;
-    count(record(serial) + TOLD);
-    sscanf(told->dead.thread_name, "storm-%9lld", &dead);
-    expect(told->dead.pid == doomed(dead), "was told of a death that never was (pid, serial)",
-           group, told->dead.pid, dead);
-    expect((int64_t)told->deaths > repaired, "a death is told after its repair (number, repaired)",
-           group, (int64_t)told->deaths, repaired);
-    return (int64_t)told->deaths;
-}
 
 static void restore(int64_t group, const word *account, const word *before) {
     if (load(account) % group_count == group)
         store(accounts + load(account), load(before));
+}
+
+/* The caller has got the abandoned lock. */
+static void mend(int64_t group, const pshm_lock_info *info) {
+    int64_t death = hear(group, info, load(cell(group) + CELL_REPAIRED));
+    int64_t dead = load(cell(group) + CELL_INSIDE);
+    expect(dead == 0 || doomed(dead) != 0, "was cut off alive (serial)", group, dead, 0);
+    if (group >= group_count) {
+        mend_drill(group);
+    } else if (dead != 0 && load(record(dead) + STATE) == 1) {
+        restore(group, record(dead) + FROM, record(dead) + FROM_BEFORE);
+        restore(group, record(dead) + TO, record(dead) + TO_BEFORE);
+        count(cell(group) + CELL_UNDONE);
+    }
+    store(cell(group) + CELL_INSIDE, 0);
+    store(cell(group) + CELL_REPAIRED, death);
+    count(cell(group) + CELL_REPAIRS);
 }
 
 static void repair(int64_t group) {
@@ -105,17 +51,7 @@ static void repair(int64_t group) {
     }
     pshm_lock_info info;
     check(pshm_lock_inspect(locks[group], &info));
-    int64_t death = hear(group, &info, load(cell(group) + CELL_REPAIRED));
-    int64_t dead = load(cell(group) + CELL_INSIDE);
-    expect(dead == 0 || doomed(dead) != 0, "was cut off alive (serial)", group, dead, 0);
-    if (dead != 0 && load(record(dead) + STATE) == 1) {
-        restore(group, record(dead) + FROM, record(dead) + FROM_BEFORE);
-        restore(group, record(dead) + TO, record(dead) + TO_BEFORE);
-        count(cell(group) + CELL_UNDONE);
-    }
-    store(cell(group) + CELL_INSIDE, 0);
-    store(cell(group) + CELL_REPAIRED, death);
-    count(cell(group) + CELL_REPAIRS);
+    mend(group, &info);
     check(pshm_lock_mark_good(locks[group]));
     check(pshm_lock_release(locks[group]));
 }
@@ -145,15 +81,11 @@ static void take(int64_t group) {
             check(code);
         }
     } while (code != 0);
-    int64_t inside = load(cell(group) + CELL_INSIDE);
-    expect(inside == 0, "was given away with somebody inside (serial)", group, inside, 0);
-    store(cell(group) + CELL_INSIDE, serial);
+    come_in(group);
 }
 
 static void give(int64_t group) {
-    int64_t inside = load(cell(group) + CELL_INSIDE);
-    expect(inside == serial, "somebody came in meanwhile (serial)", group, inside, 0);
-    store(cell(group) + CELL_INSIDE, 0);
+    go_out(group);
     check(pshm_lock_release(locks[group]));
 }
 
@@ -222,12 +154,6 @@ static void *end_with_input(void *unused) {
     return unused;
 }
 
-static word *open_array(pshm_segment *segment, const char *name, int64_t length) {
-    pshm_array *array;
-    check(pshm_array_open(segment, name, PSHM_INT64, length, &array));
-    return pshm_array_data(array);
-}
-
 int main(int argc, char **argv) {
     pshm_segment *segment;
     pthread_t watch;
@@ -241,26 +167,32 @@ int main(int argc, char **argv) {
     account_count = strtoll(argv[4], NULL, 10);
     group_count = strtoll(argv[5], NULL, 10);
     serial_count = strtoll(argv[6], NULL, 10);
-    locks = calloc((size_t)group_count, sizeof(*locks));
+    locks = calloc((size_t)(group_count + 1), sizeof(*locks));
     if (locks == NULL || pthread_create(&watch, NULL, end_with_input, NULL) != 0)
         return 1;
     check(pshm_segment_open(argv[1], NULL, &segment));
     accounts = open_array(segment, "accounts", account_count);
-    cells = open_array(segment, "cells", group_count * CELL_WORDS);
+    cells = open_array(segment, "cells", (group_count + 2) * CELL_WORDS);
     journal = open_array(segment, "journal", serial_count * RECORD_WORDS);
     control = open_array(segment, "control", CONTROL_WORDS);
-    for (int64_t group = 0; group < group_count; group++) {
+    for (int64_t group = 0; group <= group_count; group++) {
         snprintf(name, sizeof(name), "lock-%d", (int)group);
         check(pshm_lock_open(segment, name, &locks[group]));
     }
+    open_drills(segment, locks[group_count]);
     snprintf(name, sizeof(name), "storm-%d", (int)serial);
     pshm_thread_set_name(name);
 
     while (load(control + STOP) == 0) {
         transfer();
+        if (random_below(TRANSFERS_PER_DRILL) == 0)
+            drill();
         if (random_below(TRANSFERS_PER_AUDIT) == 0)
             audit();
     }
+    count_up(control + ENDED, 1);
+    while (load(control + STOP) == 1)
+        nap(LONGEST_NAP_NS);
     check(pshm_segment_close(segment));
     free(locks);
     return 0;

@@ -5,6 +5,7 @@ import io.polyshm.Lock;
 import io.polyshm.SharedArray;
 import io.polyshm.SharedMemory;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 
 /**
@@ -31,9 +32,11 @@ import java.util.stream.IntStream;
  *                                       5 transfers count of those that are done
  *                                       6 told      count of the times that a death was told to it
  *                                       7 doomed    its process id, stored before that is killed
- *   control             0 stop          1 when all are to end
+ *   control             0 stop          1 when all are to end, 2 when all threads have
  *                       1 violations    count of what must never be
  *                       2 sum           of all accounts
+ *                       3 serials       the first that nobody has yet
+ *                       4 ended         count of threads that have ended
  * </pre>
  *
  * <p><b>Transfer.</b> Take the locks of both groups, the lower first; store the serial as {@code
@@ -58,6 +61,11 @@ import java.util.stream.IntStream;
  * of a death is told a name and process id that are {@code doomed}: nobody who lives was called
  * dead. The number of the death is higher than {@code repaired} was when he came: no death is told
  * after its repair. Who holds all locks finds the sum of all accounts unchanged.
+ *
+ * <p><b>The end.</b> Nobody closes the segment before all threads have ended: it would wake those
+ * that wait, whom somebody else may have forgotten.
+ *
+ * <p>Between transfers workers use the other synchronizers; see {@link Drills}.
  */
 final class Bank {
     static final int GROUPS = 8;
@@ -82,25 +90,32 @@ final class Bank {
     private static final int STOP = 0;
     private static final int VIOLATIONS = 1;
     private static final int SUM = 2;
+    private static final int SERIALS_GIVEN = 3;
+    private static final int ENDED = 4;
 
     private static final int VIOLATIONS_TOLD = 100;
     private static final long BALANCE = 1_000;
-    private static final long BYTES = SERIALS * RECORD * 8L + (1 << 14);
+    private static final long BYTES = SERIALS * RECORD * 8L + (1 << 17);
 
     final SharedMemory memory;
     final SharedArray.OfLong accounts;
     final SharedArray.OfLong cells;
     final SharedArray.OfLong journal;
-    final List<Lock> locks;
+    final List<Lock> locks; // one of each group, and the buffer's
+    final Drills drills;
     private final SharedArray.OfLong control;
 
     Bank(SharedMemory memory) {
         this.memory = memory;
         accounts = SharedArray.ofLongs(memory, "accounts", ACCOUNTS);
-        cells = SharedArray.ofLongs(memory, "cells", GROUPS * CELL);
+        cells = SharedArray.ofLongs(memory, "cells", (GROUPS + 2) * CELL);
         journal = SharedArray.ofLongs(memory, "journal", SERIALS * RECORD);
-        control = SharedArray.ofLongs(memory, "control", 3);
-        locks = IntStream.range(0, GROUPS).mapToObj(i -> Lock.in(memory, "lock-" + i)).toList();
+        control = SharedArray.ofLongs(memory, "control", 5);
+        locks =
+                IntStream.rangeClosed(0, GROUPS)
+                        .mapToObj(i -> Lock.in(memory, "lock-" + i))
+                        .toList();
+        drills = new Drills(memory);
     }
 
     /** A new one, which is gone with the last process that has it open. */
@@ -125,7 +140,24 @@ final class Bank {
     }
 
     void stop() {
-        control.setRelease(STOP, 1);
+        control.compareAndSet(STOP, 0, 1);
+    }
+
+    /** To be called by each thread when it is to stop and holds nothing any more. */
+    void end() {
+        control.getAndAdd(ENDED, 1);
+        while (control.getAcquire(STOP) == 1) {
+            LockSupport.parkNanos(1_000_000);
+        }
+    }
+
+    long ended() {
+        return control.getAcquire(ENDED);
+    }
+
+    /** Lets those go that have ended. */
+    void letGo() {
+        control.setRelease(STOP, 2);
     }
 
     /** To be called before the process is killed. */
@@ -138,6 +170,21 @@ final class Bank {
         return serial > 0 && serial < SERIALS
                 ? journal.getAcquire((int) serial * RECORD + DOOMED)
                 : 0;
+    }
+
+    /** Whether that is a process of which a thread is doomed. */
+    boolean wasKilled(long pid) {
+        for (int serial = (int) control.getAcquire(SERIALS_GIVEN) - 1; serial > 0; serial--) {
+            if (doomed(serial) == pid) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Tells that all serials below this one have been given to somebody. */
+    void giveSerials(int end) {
+        control.setRelease(SERIALS_GIVEN, end);
     }
 
     long violations() {

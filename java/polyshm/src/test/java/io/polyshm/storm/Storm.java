@@ -3,6 +3,7 @@ package io.polyshm.storm;
 
 import io.polyshm.ForkedJvm;
 import io.polyshm.Lock;
+import io.polyshm.SharedArray;
 import io.polyshm.SharedMemory;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -12,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
@@ -42,6 +44,7 @@ public final class Storm {
     private static final int LONGEST_STOP_MILLIS = 20;
     private static final int LONG_STOP_PERCENT = 3;
     private static final int LONG_STOP_FACTOR = 20;
+    private static final int CALM_MILLIS = 200;
     private static final int SIGKILLED = 137;
     private static final int AUDITOR = 1; // the serial number of this process
 
@@ -82,6 +85,7 @@ public final class Storm {
     private int stops;
     private int kills;
     private long repairs; // as the last news had it
+    private long drills; // the same
 
     /** The storm with these decisions, not yet begun. */
     Storm(int seconds, long seed, int jvms, int programs) {
@@ -130,12 +134,18 @@ public final class Storm {
         try {
             add(jvms, new Kind("JVM", 2, 6, this::startJvm));
             add(programs, new Kind("C", 1, 40, this::startProgram));
+            CountDownLatch over = new CountDownLatch(1);
+            FutureTask<?> driver = inThread(() -> new Teller(bank, AUDITOR, 0).drive(over));
             try (Stopper stopper = new Stopper()) {
                 rage(stopper);
             }
+            calmDown();
             bank.stop();
+            awaitThreads();
+            bank.letGo();
             boolean ended = awaitAll();
-            boolean passed = ended && auditAlone() && bank.violations() == 0;
+            over.countDown();
+            boolean passed = ended && succeeds(driver) && auditAlone() && bank.violations() == 0;
             news();
             passed = passed && leavesNothing();
             System.out.println(passed ? "PASSED" : "FAILED");
@@ -148,6 +158,11 @@ public final class Storm {
     /** How many there were until the end. */
     long repairs() {
         return repairs;
+    }
+
+    /** How many there were until the end. */
+    long drills() {
+        return drills;
     }
 
     // ---- workers ----
@@ -164,6 +179,7 @@ public final class Storm {
         place.worker = place.kind.starter.start(serials, random.nextLong());
         place.serial = serials;
         serials += place.kind.threads;
+        bank.giveSerials(serials);
     }
 
     private Worker startJvm(int serial, long seed) {
@@ -259,9 +275,48 @@ public final class Storm {
                 bank.totalOfThreads(Bank.TOLD, serials),
                 repairs,
                 bank.totalOfLocks(Bank.UNDONE));
+        SharedArray.OfLong words = bank.drills.words;
+        drills = words.getAcquire(Drills.DRILLS);
+        System.out.printf(
+                "       %,d drills; %,d items put; %d deaths of writers repaired, %d at the buffer;"
+                        + " barriers tripped %d times, told deaths %d times%n",
+                drills,
+                words.getAcquire(Drills.PUTS),
+                bank.cells.getAcquire(Drills.RWLOCK * Bank.CELL + Bank.REPAIRS),
+                bank.cells.getAcquire(Drills.BUFFER * Bank.CELL + Bank.REPAIRS),
+                words.getAcquire(Drills.TRIPS) + words.getAcquire(Drills.TRIPS + 4),
+                words.getAcquire(Drills.DEATHS_OF_PARTIES));
     }
 
     // ---- the end ----
+
+    /** Who joins, or dies, wakes those that wait: from here on nobody does. */
+    private void calmDown() throws InterruptedException {
+        long limit = limit();
+        while (bank.memory.participants().size() <= places.size()
+                && !bank.isStopping()
+                && System.nanoTime() - limit < 0) {
+            Thread.sleep(1);
+        }
+        Thread.sleep(CALM_MILLIS);
+    }
+
+    /** None is left behind in a wait. */
+    private void awaitThreads() throws IOException, InterruptedException {
+        int threads = places.stream().mapToInt(place -> place.kind.threads).sum();
+        long limit = limit();
+        while (bank.ended() < threads
+                && places.stream().noneMatch(place -> place.worker.onExit.isDone())) {
+            if (System.nanoTime() - limit > 0) {
+                bank.violation("left behind: " + (threads - bank.ended()) + " threads");
+                for (Place place : places) {
+                    tellWhere(place);
+                }
+                return;
+            }
+            Thread.sleep(1);
+        }
+    }
 
     /** All are to end by themselves now; where one does not, tells where it is. */
     private boolean awaitAll() throws IOException, InterruptedException {
@@ -317,21 +372,26 @@ public final class Storm {
 
     /** Nobody else is there any more, and all locks can be had. */
     private boolean auditAlone() throws InterruptedException {
-        FutureTask<?> audit = inThread(() -> new Teller(bank, AUDITOR, 0).audit());
-        try {
-            audit.get(PATIENCE_SECONDS, TimeUnit.SECONDS);
-        } catch (TimeoutException stuck) {
-            bank.violation(
-                    "a lock cannot be had: " + bank.locks.stream().map(Lock::owner).toList());
-            return false;
-        } catch (ExecutionException failure) {
-            bank.violation("the last audit failed: " + failure.getCause());
+        if (!succeeds(inThread(() -> new Teller(bank, AUDITOR, 0).auditAlone()))) {
             return false;
         }
         if (bank.memory.participants().size() != 1) {
             bank.violation("still there: " + bank.memory.participants());
         }
         return true;
+    }
+
+    private boolean succeeds(FutureTask<?> task) throws InterruptedException {
+        try {
+            task.get(PATIENCE_SECONDS, TimeUnit.SECONDS);
+            return true;
+        } catch (TimeoutException stuck) {
+            bank.violation(
+                    "a lock cannot be had: " + bank.locks.stream().map(Lock::owner).toList());
+        } catch (ExecutionException failure) {
+            bank.violation("this process failed: " + failure.getCause());
+        }
+        return false;
     }
 
     private boolean leavesNothing() {

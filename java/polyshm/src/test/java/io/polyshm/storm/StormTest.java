@@ -25,6 +25,7 @@ class StormTest {
         Storm storm = new Storm(SECONDS, seed, 2, 3);
         assertThat(storm.run()).as("the storm passed; its seed is %d", seed).isTrue();
         assertThat(storm.repairs()).isPositive();
+        assertThat(storm.drills()).isPositive();
     }
 
     @Test

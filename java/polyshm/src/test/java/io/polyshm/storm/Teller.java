@@ -5,6 +5,7 @@ import io.polyshm.Lock;
 import io.polyshm.OwnerDiedException;
 import io.polyshm.SharedArray;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
@@ -13,6 +14,7 @@ final class Teller {
     private static final String NAME = "storm-";
     private static final int AMOUNT = 100;
     private static final int TRANSFERS_PER_AUDIT = 1_000;
+    private static final int TRANSFERS_PER_DRILL = 2;
     private static final int TIMEOUT_MILLIS = 5;
     private static final int STEPS_PER_NAP = 20;
     private static final int LONGEST_NAP_NANOS = 500_000;
@@ -21,12 +23,14 @@ final class Teller {
     private final int serial;
     private final int record;
     private final SplittableRandom random;
+    private final Drill drill;
 
     Teller(Bank bank, int serial, long seed) {
         this.bank = bank;
         this.serial = serial;
         record = serial * Bank.RECORD;
         random = new SplittableRandom(seed);
+        drill = new Drill(bank, this, serial, random);
     }
 
     /** Until all are to stop. */
@@ -34,10 +38,26 @@ final class Teller {
         Thread.currentThread().setName(NAME + serial);
         while (!bank.isStopping()) {
             transfer();
+            if (random.nextInt(TRANSFERS_PER_DRILL) == 0) {
+                drill.run();
+            }
             if (random.nextInt(TRANSFERS_PER_AUDIT) == 0) {
                 audit();
             }
         }
+        bank.end();
+    }
+
+    /** Has the waits of others end, until they are over. */
+    void drive(CountDownLatch over) throws InterruptedException {
+        Thread.currentThread().setName(NAME + serial);
+        drill.drive(over);
+    }
+
+    /** Nobody else is there any more. */
+    void auditAlone() throws InterruptedException {
+        audit();
+        drill.audit();
     }
 
     /** Takes all locks and adds up. */
@@ -92,13 +112,18 @@ final class Teller {
     /** Others get their turn, and a death can come between any two steps. */
     private void linger() {
         if (random.nextInt(STEPS_PER_NAP) == 0) {
-            LockSupport.parkNanos(random.nextInt(LONGEST_NAP_NANOS));
+            nap(LONGEST_NAP_NANOS);
         }
+    }
+
+    /** The same for sure. */
+    void nap(int longestNanos) {
+        LockSupport.parkNanos(random.nextInt(longestNanos));
     }
 
     // ---- locks, in one of the ways in which they can be taken and repaired ----
 
-    private void take(int group) throws InterruptedException {
+    void take(int group) throws InterruptedException {
         Lock plain = bank.locks.get(group);
         Lock lock = random.nextBoolean() ? plain : plain.withRepair(death -> repair(group, death));
         boolean timed = random.nextInt(4) == 0;
@@ -117,29 +142,40 @@ final class Teller {
                 plain.repair(death -> repair(group, death));
             }
         }
+        comeIn(group);
+    }
+
+    void give(int group) {
+        goOut(group);
+        bank.locks.get(group).unlock();
+    }
+
+    /** Says that the lock is the caller's. */
+    void comeIn(int group) {
         long inside = bank.cells.get(group * Bank.CELL + Bank.INSIDE);
         expect(inside == 0, "lock-" + group + ": was given away with " + inside + " inside");
         bank.cells.setRelease(group * Bank.CELL + Bank.INSIDE, serial);
     }
 
-    private void give(int group) {
+    void goOut(int group) {
         long inside = bank.cells.get(group * Bank.CELL + Bank.INSIDE);
         expect(inside == serial, "lock-" + group + ": " + inside + " came in meanwhile");
         bank.cells.setRelease(group * Bank.CELL + Bank.INSIDE, 0);
-        bank.locks.get(group).unlock();
     }
 
-    private void repair(int group, Lock.Death death) {
+    void repair(int group, Lock.Death death) {
         int cell = group * Bank.CELL;
         hear(group, death, bank.cells.get(cell + Bank.REPAIRED));
         int dead = (int) bank.cells.get(cell + Bank.INSIDE);
-        if (dead != 0) {
-            expect(bank.doomed(dead) != 0, "lock-" + group + ": " + dead + " was cut off alive");
-            if (bank.journal.get(dead * Bank.RECORD + Bank.STATE) == 1) {
-                restore(group, dead * Bank.RECORD + Bank.FROM);
-                restore(group, dead * Bank.RECORD + Bank.TO);
-                count(bank.cells, cell + Bank.UNDONE);
-            }
+        expect(
+                dead == 0 || bank.doomed(dead) != 0,
+                "lock-" + group + ": " + dead + " was cut off alive");
+        if (group >= Bank.GROUPS) {
+            drill.mend(group);
+        } else if (dead != 0 && bank.journal.get(dead * Bank.RECORD + Bank.STATE) == 1) {
+            restore(group, dead * Bank.RECORD + Bank.FROM);
+            restore(group, dead * Bank.RECORD + Bank.TO);
+            count(bank.cells, cell + Bank.UNDONE);
         }
         bank.cells.setRelease(cell + Bank.INSIDE, 0);
         bank.cells.setRelease(cell + Bank.REPAIRED, death.deaths());
@@ -154,7 +190,7 @@ final class Teller {
     }
 
     /** A death was told: it has to be a true one, and later than what had been repaired. */
-    private void hear(int group, Lock.Death death, long repaired) {
+    void hear(int group, Lock.Death death, long repaired) {
         count(bank.journal, record + Bank.TOLD);
         expect(
                 death.pid() == bank.doomed(serialOf(death.threadName())),
@@ -174,7 +210,7 @@ final class Teller {
         words.setRelease(index, words.get(index) + 1);
     }
 
-    private void expect(boolean good, String violation) {
+    void expect(boolean good, String violation) {
         if (!good) {
             bank.violation("java " + NAME + serial + ": " + violation);
         }

@@ -107,6 +107,81 @@ static void image_lock(pshm_lock *lock) {
     IMAGE_CHECK(pshm_lock_release(lock) == 0);
 }
 
+/* Nothing of it waits. What its state says is the peer's; that we keep within it is what counts. */
+static int image_use_synchronizer(pshm_segment *segment, const pshm_object_info *info) {
+    pshm_semaphore *semaphore;
+    pshm_semaphore_info permits;
+    pshm_event *event;
+    pshm_latch *latch;
+    pshm_barrier *barrier;
+    pshm_barrier_info parties;
+    pshm_rwlock *rwlock;
+    pshm_rwlock_info holders;
+    pshm_wait wait;
+    int64_t number = 0;
+    int code;
+    switch (info->kind) {
+    case PSHM_SEMAPHORE:
+        code =
+            pshm_semaphore_open(segment, info->name, (int64_t)info->length, info->type, &semaphore);
+        if (code == 0) {
+            pshm_semaphore_try_acquire(semaphore, 1);
+            pshm_semaphore_release(semaphore, 2);
+            pshm_semaphore_drain(semaphore, &number);
+            pshm_semaphore_reduce(semaphore, 1);
+            IMAGE_CHECK(pshm_semaphore_inspect(semaphore, &permits) == 0);
+        }
+        return code;
+    case PSHM_EVENT:
+        code = pshm_event_open(segment, info->name, &event);
+        if (code == 0) {
+            IMAGE_CHECK(pshm_event_set(event) == 0 && pshm_event_await(event, 0, NULL) == 0);
+            IMAGE_CHECK(pshm_event_clear(event) == 0 && pshm_event_is_set(event) == 0);
+        }
+        return code;
+    case PSHM_LATCH:
+        code = pshm_latch_open(segment, info->name, (int64_t)info->length, &latch);
+        if (code == 0) {
+            IMAGE_CHECK(pshm_latch_count_down(latch, INT64_MAX) == 0);
+            pshm_latch_await(latch, 0, NULL);
+        }
+        return code;
+    case PSHM_BARRIER:
+        code = pshm_barrier_open(segment, info->name, (int64_t)info->length, &barrier);
+        if (code == 0) {
+            IMAGE_CHECK(pshm_barrier_prepare(barrier, 1, &wait) == 0);
+            if ((code = pshm_wait_poll(&wait)) == PSHM_BARRIER_ACTION)
+                pshm_barrier_trip(&wait);
+            else if (code == PSHM_EBUSY)
+                pshm_wait_cancel(&wait, PSHM_ETIMEDOUT);
+            pshm_barrier_await(barrier, 0, NULL, NULL, NULL);
+            IMAGE_CHECK(pshm_barrier_inspect(barrier, &parties) == 0);
+            IMAGE_CHECK(pshm_barrier_abort(barrier) == 0 && pshm_barrier_reset(barrier) == 0);
+        }
+        return code >= 0 || code == PSHM_EBUSY || code == PSHM_EBROKEN ? 0 : code;
+    case PSHM_RWLOCK:
+        code = pshm_rwlock_open(segment, info->name, &rwlock);
+        for (int mode = PSHM_READ; code == 0 && mode <= PSHM_REPAIR; mode++) {
+            if (pshm_rwlock_acquire(rwlock, mode, 0, NULL) == 0)
+                pshm_rwlock_release(rwlock, mode, 0);
+            IMAGE_CHECK(pshm_rwlock_inspect(rwlock, &holders) == 0);
+        }
+        return code;
+    default: return 0; /* a condition is found by its lock */
+    }
+}
+
+/* A condition of that name, of this lock perhaps. */
+static void image_use_condition(pshm_lock *lock, const char *name) {
+    pshm_condition *condition;
+    if (pshm_condition_open(lock, name, &condition) != 0 || pshm_lock_try_acquire(lock) != 0)
+        return;
+    IMAGE_CHECK(pshm_condition_waiting(condition) >= 0);
+    IMAGE_CHECK(pshm_condition_signal(condition, 3) >= 0);
+    pshm_condition_wait(condition, 0, NULL);
+    IMAGE_CHECK(pshm_lock_release(lock) == 0);
+}
+
 static void image_use_object(pshm_segment *segment, const pshm_object_info *info) {
     pshm_array *array = NULL;
     pshm_value *value = NULL;
@@ -129,13 +204,16 @@ static void image_use_object(pshm_segment *segment, const pshm_object_info *info
             lock = pshm_value_lock(value);
         }
         break;
-    default: code = pshm_lock_open(segment, info->name, &lock);
+    case PSHM_LOCK: code = pshm_lock_open(segment, info->name, &lock); break;
+    default: code = image_use_synchronizer(segment, info);
     }
     /* Of two objects of one name the first is found; a name of 96 bytes is cut, and is another. */
     IMAGE_CHECK(code == 0 || code == PSHM_ENAME || code == PSHM_ETYPE || code == PSHM_ENOSPACE ||
                 code == PSHM_ELAYOUT);
-    if (code == 0)
+    if (code == 0 && lock != NULL) {
         image_lock(lock);
+        image_use_condition(lock, "c");
+    }
 }
 
 static void image_use(pshm_segment *segment, int fd, uint64_t file_bytes) {
@@ -192,7 +270,13 @@ static bool image_try(const uint8_t *input, size_t bytes) {
     IMAGE_CHECK(code == 0 || code == PSHM_ELAYOUT || code == PSHM_ENOENT);
     if (code == 0) {
         image_use(segment, fd, file_bytes);
-        IMAGE_CHECK(pshm_segment_close(segment) == 0);
+        code = pshm_segment_close(segment);
+        if (code == PSHM_EHELD) { /* says the peer, of a read-write lock */
+            image_write(fd, &(uint64_t){0}, sizeof(uint64_t), PSHM_DIRECTORY_OFFSET);
+            code = pshm_segment_close(segment);
+        }
+        IMAGE_CHECK(code == 0);
+        code = 0;
     }
     IMAGE_CHECK(pshm_reap() >= 0);
     close(fd);

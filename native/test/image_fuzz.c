@@ -47,13 +47,16 @@ static size_t add_header(uint8_t *input, size_t bytes, uint64_t chance) {
     return bytes;
 }
 
-/* One more object, behind what there is. */
+/* One more object, behind what there is; it takes at most this, a header before it included. */
+enum { LARGEST = 4096 };
+
 static size_t add_object(uint8_t *input, size_t bytes, uint64_t chance) {
-    pshm__object object = {.kind = 1 + chance % 3, .type = 1 + (chance >> 8) % 8, .length = 1};
+    pshm__object object = {.kind = 1 + chance % PSHM_CONDITION, .type = 1 + (chance >> 8) % 8};
+    object.length = object.kind == PSHM_VALUE || pshm__kind_of(object.kind)->parameter != NULL;
     if (object.kind == PSHM_ARRAY)
         object.length = 1 + (chance >> 16) % 64;
-    if (object.kind == PSHM_LOCK)
-        object.type = 0, object.length = 0;
+    if (object.kind > PSHM_VALUE)
+        object.type = object.kind == PSHM_SEMAPHORE && (chance >> 8 & 1) != 0;
     object.bytes =
         (uint64_t)pshm_object_bytes((int)object.kind, (int)object.type, (int64_t)object.length);
     object.name[0] = (char)('a' + (chance >> 24) % 8);
@@ -72,8 +75,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *input, size_t bytes, size_t most, unsign
     switch (random_next(&state) % 16) {
     case 0: return most < IMAGE_USED_AT ? bytes : add_header(input, bytes, chance);
     case 1:
-        return most < IMAGE_HEAP_AT || most < bytes + 1024 ? bytes
-                                                           : add_object(input, bytes, chance);
+        return most < IMAGE_HEAP_AT || most < bytes + LARGEST ? bytes
+                                                              : add_object(input, bytes, chance);
     default: return LLVMFuzzerMutate(input, bytes, most);
     }
 }

@@ -312,6 +312,10 @@ void pshm__end(const pshm__sync *sync);
 int pshm__monitor_enter(const pshm__sync *sync);
 void pshm__monitor_leave(const pshm__sync *sync);
 
+/* pshm__begin and the monitor; or a failure, and neither is to be left. */
+int pshm__operation_begin(const pshm__sync *sync, const char *operation);
+void pshm__operation_end(const pshm__sync *sync);
+
 /* This participant's stake, which bears its number then. What a dead one that had the slot before
  * has left goes to `give_back`, and is cleared then. The caller may change the stakes. */
 const pshm__stake *pshm__stake_here(const pshm__sync *sync, const pshm__stake *stakes,

@@ -296,6 +296,9 @@ int pshm__wait_for(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrup
  * monitor. */
 void pshm__notify(const pshm__events *events);
 
+/* False is no reason not to notify: somebody may be about to sleep. */
+bool pshm__anybody_sleeps(const pshm__events *events);
+
 /* The same for every synchronizer of the segment on which anybody sleeps. */
 void pshm__notify_all(pshm_segment *segment);
 

@@ -278,7 +278,8 @@ static int release_read(const pshm__sync *sync, bool *may_go) {
                           "the same process",
                           pshm__os_pid());
     PSHM__STORE(mine->count, mine->count - 1, memory_order_relaxed);
-    *may_go = mine->count == 0 && sum(shared).readers == 0;
+    /* If nobody sleeps, a notification in vain costs less than the sum. */
+    *may_go = mine->count == 0 && (!pshm__anybody_sleeps(sync->events) || sum(shared).readers == 0);
     return 0;
 }
 

@@ -394,7 +394,8 @@ PSHM_API void pshm_lock_told(pshm_lock_info *out);
  * A participant that dies, or closes the segment, in whatever state, gives back what it holds, and
  * is never waited for. Those that wait are told by the kernel, at once and without polling, by a
  * thread that the library starts in a process that waits. Where the system does not let processes
- * be watched they look ten times a second.
+ * be watched they look ten times a second. One that execs another program without a close gives
+ * back what it holds, but those that wait already are told only when that program ends.
  *
  * Each function that waits takes a time and an interrupt, which may be null:
  *
@@ -428,15 +429,15 @@ PSHM_API void pshm_lock_told(pshm_lock_info *out);
  * A wait that was polled and is not done must be ended, by pshm_wait_cancel if by nothing else. Its
  * memory must not move. Any thread may take each of the steps, one at a time. */
 
-/* To be called again in a forked child. */
+/* It serves one wait at a time. To be called again in a forked child. */
 PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
 
 /* From now on a signal handler that has run in the thread ends no wait that has this interrupt: for
  * runtimes that use signals themselves. */
 PSHM_API void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt);
 
-/* End the wait that has this interrupt, or else the next one: it stays raised. Any thread; it must
- * not be called when the interrupt's memory may be gone. */
+/* End the wait that has this interrupt, or else the next one: it stays raised. Any thread, but not
+ * a signal handler; it must not be called when the interrupt's memory may be gone. */
 PSHM_API void pshm_interrupt_raise(pshm_interrupt *interrupt);
 
 /* Not raised any more. Returns whether it was: 1 or 0. */
@@ -536,7 +537,8 @@ PSHM_API int pshm_latch_count(pshm_latch *latch, int64_t *out);
 PSHM_API int pshm_latch_await(pshm_latch *latch, int64_t timeout_ns, pshm_interrupt *interrupt);
 PSHM_API int pshm_latch_prepare(pshm_latch *latch, pshm_wait *wait);
 
-/* The word of its count. Atomic, to be read only; valid like the handle. */
+/* The word of its count. Atomic; valid like the handle. It may be counted down by compare-and-set,
+ * but not to zero: pshm_latch_count_down tells those that wait. */
 PSHM_API const uint64_t *pshm_latch_state(const pshm_latch *latch);
 
 /* ---- barriers ---------------------------------------------------------------------------- */

@@ -24,7 +24,9 @@
  * to nobody.
  *
  * Those that wait are told as well if the lock itself is left by an owner that died, since the
- * signal that they wait for may have been to come from it. Left open: of a thread that dies with
+ * signal that they wait for may have been to come from it. Who finds, after a departure, that the
+ * lock's mutex is not the named holder's takes the lock to see: it may be in the hands of one that
+ * is about to record the death. Left open: of a thread that dies with
  * the lock, and whose process lives on, they learn with the next signal or departure.
  */
 #include <inttypes.h>

@@ -296,6 +296,9 @@ int pshm__wait_for(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrup
  * monitor. */
 void pshm__notify(const pshm__events *events);
 
+/* False is no reason not to notify: somebody may be about to sleep. */
+bool pshm__anybody_sleeps(const pshm__events *events);
+
 /* The same for every synchronizer of the segment on which anybody sleeps. */
 void pshm__notify_all(pshm_segment *segment);
 
@@ -311,6 +314,10 @@ void pshm__end(const pshm__sync *sync);
  * it, and what a process that died in it has left is made whole first. */
 int pshm__monitor_enter(const pshm__sync *sync);
 void pshm__monitor_leave(const pshm__sync *sync);
+
+/* pshm__begin and the monitor; or a failure, and neither is to be left. */
+int pshm__operation_begin(const pshm__sync *sync, const char *operation);
+void pshm__operation_end(const pshm__sync *sync);
 
 /* This participant's stake, which bears its number then. What a dead one that had the slot before
  * has left goes to `give_back`, and is cleared then. The caller may change the stakes. */

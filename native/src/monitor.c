@@ -28,6 +28,18 @@ int pshm__monitor_enter(const pshm__sync *sync) {
 
 void pshm__monitor_leave(const pshm__sync *sync) { PSHM__MUTEX(unlock, sync->object->lock.mutex); }
 
+int pshm__operation_begin(const pshm__sync *sync, const char *operation) {
+    int code = pshm__begin(sync, operation);
+    if (code == 0 && (code = pshm__monitor_enter(sync)) != 0)
+        pshm__end(sync);
+    return code;
+}
+
+void pshm__operation_end(const pshm__sync *sync) {
+    pshm__monitor_leave(sync);
+    pshm__end(sync);
+}
+
 /* Atomic: one that departs may clear its stake without the mutex. */
 static uint32_t number_of(const pshm__stake *stake) {
     return atomic_load((const _Atomic uint32_t *)&stake->number);

@@ -255,13 +255,6 @@ int pshm_rwlock_acquire(pshm_rwlock *lock, int mode, int64_t timeout_ns,
 
 /* ---- what does not wait ---- */
 
-static int begin(const pshm__sync *sync, const char *operation) {
-    int code = pshm__begin(sync, operation);
-    if (code == 0 && (code = pshm__monitor_enter(sync)) != 0)
-        pshm__end(sync);
-    return code;
-}
-
 static int not_owner(const pshm__sync *sync, const char *operation, uint64_t owner) {
     const pshm__rwlock *shared = shared_of(sync);
     if (load_writer(shared) == 0)
@@ -285,7 +278,8 @@ static int release_read(const pshm__sync *sync, bool *may_go) {
                           "the same process",
                           pshm__os_pid());
     PSHM__STORE(mine->count, mine->count - 1, memory_order_relaxed);
-    *may_go = mine->count == 0 && sum(shared).readers == 0;
+    /* If nobody sleeps, a notification in vain costs less than the sum. */
+    *may_go = mine->count == 0 && (!pshm__anybody_sleeps(sync->events) || sum(shared).readers == 0);
     return 0;
 }
 
@@ -305,7 +299,7 @@ int pshm_rwlock_release(pshm_rwlock *lock, int mode, uint64_t owner) {
     const pshm__sync *sync = &lock->sync;
     if (!is_mode(mode))
         return wrong_mode("release", mode);
-    int code = begin(sync, "release");
+    int code = pshm__operation_begin(sync, "release");
     if (code != 0)
         return code;
     bool may_go = false; /* those that wait */
@@ -320,7 +314,7 @@ int pshm_rwlock_release(pshm_rwlock *lock, int mode, uint64_t owner) {
 
 int pshm_rwlock_mark_good(pshm_rwlock *lock, uint64_t owner) {
     const pshm__sync *sync = &lock->sync;
-    int code = begin(sync, "mark_good");
+    int code = pshm__operation_begin(sync, "mark_good");
     if (code != 0)
         return code;
     owner = this_thread_if_zero(owner);
@@ -328,8 +322,7 @@ int pshm_rwlock_mark_good(pshm_rwlock *lock, uint64_t owner) {
         PSHM__STORE(shared_of(sync)->abandoned, 0, memory_order_release);
     else
         code = not_owner(sync, "mark_good", owner);
-    pshm__monitor_leave(sync);
-    pshm__end(sync);
+    pshm__operation_end(sync);
     return code;
 }
 
@@ -337,7 +330,7 @@ int pshm_rwlock_inspect(pshm_rwlock *lock, pshm_rwlock_info *out) {
     const pshm__sync *sync = &lock->sync;
     const pshm__rwlock *shared = shared_of(sync);
     memset(out, 0, sizeof(*out));
-    int code = begin(sync, "inspect");
+    int code = pshm__operation_begin(sync, "inspect");
     if (code != 0)
         return code;
     look_for_the_dead(sync);
@@ -349,8 +342,7 @@ int pshm_rwlock_inspect(pshm_rwlock *lock, pshm_rwlock_info *out) {
     out->deaths = shared->deaths;
     out->readers = (int64_t)sum(shared).readers;
     out->abandoned = shared->abandoned != 0;
-    pshm__monitor_leave(sync);
-    pshm__end(sync);
+    pshm__operation_end(sync);
     return 0;
 }
 

@@ -51,22 +51,6 @@ static void take(const pshm__sync *sync, uint64_t permits) {
     set_available(sync, minus(shared_of(sync)->available, permits));
 }
 
-/* Within a monitor that has been entered: 0, or a failure and neither is to be left. */
-static int enter(const pshm__sync *sync, const char *operation) {
-    int code = pshm__begin(sync, operation);
-    if (code != 0)
-        return code;
-    code = pshm__monitor_enter(sync);
-    if (code != 0)
-        pshm__end(sync);
-    return code;
-}
-
-static void leave(const pshm__sync *sync) {
-    pshm__monitor_leave(sync);
-    pshm__end(sync);
-}
-
 static int check(const char *operation, int64_t permits) {
     return permits >= 0 ? 0
                         : pshm__fail(PSHM_EINVAL, "%s: permits=%" PRId64 "; take 0 or more",
@@ -126,7 +110,7 @@ int pshm_semaphore_try_acquire(pshm_semaphore *semaphore, int64_t permits) {
 int pshm_semaphore_drain(pshm_semaphore *semaphore, int64_t *out) {
     const pshm__sync *sync = &semaphore->sync;
     const pshm__semaphore *shared = shared_of(sync);
-    int code = enter(sync, "drain");
+    int code = pshm__operation_begin(sync, "drain");
     if (code != 0)
         return code;
     look_for_dead(sync);
@@ -137,7 +121,7 @@ int pshm_semaphore_drain(pshm_semaphore *semaphore, int64_t *out) {
         PSHM__STORE(shared->total, minus(shared->total, (uint64_t)*out), memory_order_relaxed);
         set_available(sync, 0);
     }
-    leave(sync);
+    pshm__operation_end(sync);
     return 0;
 }
 
@@ -148,7 +132,7 @@ int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits) {
     const pshm__semaphore *shared = shared_of(sync);
     const int64_t most = sync->bounded ? sync->parameter : INT64_MAX;
     int code = check("release", permits);
-    if (code != 0 || (code = enter(sync, "release")) != 0)
+    if (code != 0 || (code = pshm__operation_begin(sync, "release")) != 0)
         return code;
     const pshm__stake *mine = stake_here(sync);
     const uint64_t released = (uint64_t)permits;
@@ -160,7 +144,7 @@ int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits) {
             "release: name=%.*s, permits=%" PRId64 ", held here=%" PRIu64 ", total=%" PRId64
             ", most=%" PRId64 "; release what was acquired, and once",
             PSHM_NAME_MAX, sync->object->name, permits, mine->amount, shared->total, most);
-        leave(sync);
+        pshm__operation_end(sync);
         return code;
     }
     if (fresh != 0)
@@ -178,7 +162,7 @@ int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits) {
     const pshm__sync *sync = &semaphore->sync;
     const pshm__semaphore *shared = shared_of(sync);
     int code = check("reduce", permits);
-    if (code != 0 || (code = enter(sync, "reduce")) != 0)
+    if (code != 0 || (code = pshm__operation_begin(sync, "reduce")) != 0)
         return code;
     if (shared->available < INT64_MIN + permits || shared->total < INT64_MIN + permits) {
         code = pshm__fail(PSHM_EINVAL,
@@ -189,14 +173,14 @@ int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits) {
         PSHM__STORE(shared->total, minus(shared->total, (uint64_t)permits), memory_order_relaxed);
         set_available(sync, minus(shared->available, (uint64_t)permits));
     }
-    leave(sync);
+    pshm__operation_end(sync);
     return code;
 }
 
 int pshm_semaphore_inspect(pshm_semaphore *semaphore, pshm_semaphore_info *out) {
     const pshm__sync *sync = &semaphore->sync;
     const pshm__semaphore *shared = shared_of(sync);
-    int code = enter(sync, "inspect");
+    int code = pshm__operation_begin(sync, "inspect");
     if (code != 0)
         return code;
     look_for_dead(sync);
@@ -206,6 +190,6 @@ int pshm_semaphore_inspect(pshm_semaphore *semaphore, pshm_semaphore_info *out) 
         .held_here = mine->number == sync->segment->number ? (int64_t)mine->amount : 0,
         .total = shared->total,
     };
-    leave(sync);
+    pshm__operation_end(sync);
     return 0;
 }

@@ -46,9 +46,11 @@ enum { LOOK_NS = 100000000 }; /* where participants cannot be watched */
 
 static uint32_t load(const uint32_t *word) { return atomic_load((const _Atomic uint32_t *)word); }
 
+bool pshm__anybody_sleeps(const pshm__events *events) { return load(&events->waiters) != 0; }
+
 void pshm__notify(const pshm__events *events) {
     PSHM__ADD(events->sequence, 1);
-    if (load(&events->waiters) != 0)
+    if (pshm__anybody_sleeps(events))
         PSHM__WAKE(events->sequence);
 }
 
@@ -212,13 +214,29 @@ int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns
     return code;
 }
 
+/* The first attempt, before anything that only a wait needs. PSHM_EBUSY, and the segment is pinned,
+ * which it has to be before the operation ends; or the outcome. */
+static int take_or_pin(pshm__waiting *self) {
+    const pshm__sync *sync = self->sync;
+    if (pshm__begin(sync, "wait") != 0) { /* poll tells */
+        pshm_segment_pin(sync->segment);
+        return PSHM_EBUSY;
+    }
+    const int code = self->attempt(self, false);
+    if (code == PSHM_EBUSY)
+        pshm_segment_pin(sync->segment);
+    pshm__end(sync);
+    return code;
+}
+
 int pshm_wait_block(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrupt) {
     pshm__waiting *self = waiting_of(wait);
     pshm_segment *segment = self->sync->segment;
+    int code = take_or_pin(self);
+    if (code != PSHM_EBUSY)
+        return code;
     const int64_t begin = timeout_ns > 0 ? pshm__os_monotonic_ns() : 0;
     int64_t left = timeout_ns;
-    int code;
-    pshm_segment_pin(segment);
     for (;;) {
         const uint32_t sequence = pshm_wait_sequence(wait);
         code = pshm_wait_poll(wait);

@@ -264,6 +264,9 @@ final class LockAgent implements Runnable {
                     Natives.pshm_lock_release(lock.handle());
                 }
             } while (isStillWanted());
+        } catch (RuntimeException | Error broken) {
+            fail(new IllegalStateException("lock: its agent has ended", broken)); // unless granted
+            throw broken;
         } finally {
             lock.done(this);
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm;
 
-/** The segment, array, value or lock was used after its {@code close()}. */
+/** The segment, or an object in it, was used after its {@code close()}. */
 public final class ClosedException extends PolyshmException {
     private static final long serialVersionUID = 1;
 

@@ -146,7 +146,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @param memory where; stays the caller's
      * @param name 1 to 95 characters out of {@code A-Z a-z 0-9 . _ -}, the first not a dot
      * @return the lock
-     * @throws TypeMismatchException if an array or a value has that name
+     * @throws TypeMismatchException if an object of another kind has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
      * @throws IllegalArgumentException if the name cannot be
@@ -163,7 +163,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @param handler what {@link #repair} is called with when an owner has died; null for none.
      *     Other processes that take the lock have handlers of their own, or are told of the death.
      * @return the lock
-     * @throws TypeMismatchException if an array or a value has that name
+     * @throws TypeMismatchException if an object of another kind has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
      * @throws IllegalArgumentException if the name cannot be
@@ -205,6 +205,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      *
      * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
      * @throws ClosedException if the segment is closed
+     * @throws PolyshmException if the calling thread holds 2000 locks of this library already
      */
     @Override
     public void lock() {
@@ -225,6 +226,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @throws InterruptedException if the caller was interrupted before or while it waited
      * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
      * @throws ClosedException if the segment is closed
+     * @throws PolyshmException if the calling thread holds 2000 locks of this library already
      */
     @Override
     public void lockInterruptibly() throws InterruptedException {
@@ -242,6 +244,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @return whether the caller holds it now
      * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
      * @throws ClosedException if the segment is closed
+     * @throws PolyshmException if the calling thread holds 2000 locks of this library already
      */
     @Override
     public boolean tryLock() {
@@ -257,6 +260,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @throws InterruptedException if the caller was interrupted before or while it waited
      * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
      * @throws ClosedException if the segment is closed
+     * @throws PolyshmException if the calling thread holds 2000 locks of this library already
      */
     @Override
     public boolean tryLock(long time, TimeUnit unit) throws InterruptedException {

@@ -15,8 +15,8 @@ import java.util.Objects;
 import java.util.Optional;
 
 /**
- * A segment: memory that processes of one host share, in which they find arrays, values and locks
- * by name.
+ * A segment: memory that processes of one host share, in which they find arrays, values, locks and
+ * synchronizers by name.
  *
  * <pre>{@code
  * try (SharedMemory memory = SharedMemory.openOrCreate("market", 1 << 20)) {
@@ -32,14 +32,14 @@ import java.util.Optional;
  * <p><b>Threads.</b> All methods may be called by any thread at any time.
  *
  * <p><b>Close and unlink.</b> {@link #close} ends this object's part in the segment; it may be
- * called any number of times and races with nothing: an access to an array, value or lock of the
- * segment that begins after it throws {@link ClosedException}, one that is under way is done on the
- * real memory. Closing is not unlinking: a {@link Lifetime#PERSISTENT} segment stays until it is
- * {@linkplain #unlink unlinked}, a {@link Lifetime#LAST_OUT} one until the last process that has it
- * open has closed it or is gone, killed ones included. If the last one was killed, the next process
- * that creates or opens any segment removes it. A segment that is never closed is open until the
- * JVM ends. The pages of a closed segment go back to the system when the garbage collector has
- * found that no buffer over them can be reached.
+ * called any number of times and races with nothing: an access to an object of the segment that
+ * begins after it throws {@link ClosedException}, one that is under way is done on the real memory.
+ * Closing is not unlinking: a {@link Lifetime#PERSISTENT} segment stays until it is {@linkplain
+ * #unlink unlinked}, a {@link Lifetime#LAST_OUT} one until the last process that has it open has
+ * closed it or is gone, killed ones included. If the last one was killed, the next process that
+ * creates or opens any segment removes it. A segment that is never closed is open until the JVM
+ * ends. The pages of a closed segment go back to the system when the garbage collector has found
+ * that no buffer over them can be reached.
  *
  * <p><b>Serialization.</b> A segment can be captured by a {@link ForkedJvm} task or written to a
  * stream: it travels as a handle, and the reader opens the segment of that name, if it is still the
@@ -155,7 +155,8 @@ public final class SharedMemory implements AutoCloseable, Serializable {
          * several openings are told with each of them. A lock whose holding thread has died is
          * among them until the next that takes it is told.
          *
-         * @return an unmodifiable list of the names of arrays, values and locks
+         * @return an unmodifiable list of the names of arrays, values and locks, and of read-write
+         *     locks of which they have the write lock
          */
         public List<String> locks() {
             return info.locks();

@@ -62,6 +62,9 @@ abstract class Synchronizer implements AutoCloseable, Serializable {
     /**
      * Closes the segment of one that was made without a segment; does nothing for others. Threads
      * of this JVM that wait get {@link ClosedException} at once.
+     *
+     * @throws LockHeldException if it is a lock and a thread of this JVM holds it; nothing has
+     *     changed then
      */
     @Override
     public final void close() {

@@ -5,11 +5,11 @@
  * share.
  *
  * <p>{@link io.polyshm.SharedArray} and {@link io.polyshm.SharedValue} are typed memory, {@link
- * io.polyshm.Lock} or a {@link io.polyshm.ReadWriteLock} guards it, {@link io.polyshm.Semaphore},
- * {@link io.polyshm.Event}, {@link io.polyshm.Latch} and {@link io.polyshm.Barrier} are what
- * threads of any processes wait for, and {@link io.polyshm.ForkedJvm} runs a task in a new JVM that
- * has what the task captures. {@link io.polyshm.SharedMemory} is where they live, for those who
- * want to give them names.
+ * io.polyshm.Lock} or a {@link io.polyshm.ReadWriteLock} guards it, {@link io.polyshm.Condition},
+ * {@link io.polyshm.Semaphore}, {@link io.polyshm.Event}, {@link io.polyshm.Latch} and {@link
+ * io.polyshm.Barrier} are what threads of any processes wait for, and {@link io.polyshm.ForkedJvm}
+ * runs a task in a new JVM that has what the task captures. {@link io.polyshm.SharedMemory} is
+ * where they live, for those who want to give them names.
  *
  * <h2>Memory effects</h2>
  *
@@ -17,7 +17,8 @@
  *
  * <ul>
  *   <li>what a thread does before {@link io.polyshm.Lock#unlock()}, before what another does after
- *       it has taken the same lock;
+ *       it has taken the same lock, or has it again after a wait for a {@link
+ *       io.polyshm.Condition}, which gives it back and takes it as these do;
  *   <li>what the owner of a lock did before it died, as far as it went, before the {@link
  *       io.polyshm.Lock#repair} action;
  *   <li>what a thread does before {@link io.polyshm.Semaphore#release()}, {@link

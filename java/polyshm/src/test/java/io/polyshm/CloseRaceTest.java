@@ -12,9 +12,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Queue;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -90,6 +92,9 @@ class CloseRaceTest {
         Event event = Event.in(memory, "e");
         Latch latch = Latch.in(memory, "c", Long.MAX_VALUE);
         Semaphore semaphore = Semaphore.in(memory, "s", 1);
+        Barrier barrier = Barrier.in(memory, "b", 2);
+        ReadWriteLock readWriteLock = ReadWriteLock.in(memory, "r");
+        Condition condition = lock.condition("lc");
         return List.of(
                 // readers
                 () -> {
@@ -125,7 +130,37 @@ class CloseRaceTest {
                     lock.unlock();
                     LockSupport.parkNanos(1);
                 },
+                () -> {
+                    if (readWriteLock.readLock().tryLock(1, TimeUnit.MILLISECONDS)) {
+                        readWriteLock.readLock().unlock();
+                    }
+                    LockSupport.parkNanos(1);
+                },
+                () -> {
+                    readWriteLock.writeLock().lock();
+                    readWriteLock.writeLock().unlock();
+                    LockSupport.parkNanos(1);
+                },
                 // waiters
+                () -> {
+                    lock.lock();
+                    try {
+                        condition.await(1, TimeUnit.MILLISECONDS);
+                    } finally {
+                        lock.unlock(); // which throws, too, if the close has ended the wait
+                    }
+                },
+                () -> {
+                    lock.withLock(condition::signalAll);
+                    LockSupport.parkNanos(1);
+                },
+                () -> {
+                    try {
+                        barrier.await(1, TimeUnit.MILLISECONDS);
+                    } catch (BrokenBarrierException | TimeoutException expected) {
+                        barrier.reset();
+                    }
+                },
                 () -> {
                     if (semaphore.tryAcquire(1, TimeUnit.MILLISECONDS)) {
                         semaphore.release();

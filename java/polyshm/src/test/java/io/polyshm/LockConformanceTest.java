@@ -174,16 +174,20 @@ class LockConformanceTest {
         }
         CountDownLatch held = new CountDownLatch(1);
         CountDownLatch end = new CountDownLatch(1);
-        ThreadKind.PLATFORM.start(
-                () -> {
-                    lock.lock();
-                    held.countDown();
-                    end.await();
-                    lock.unlock();
-                    return null;
-                });
-        held.await();
+        ThreadKind.Task<Object> thread =
+                ThreadKind.PLATFORM.start(
+                        () -> {
+                            lock.lock();
+                            held.countDown();
+                            end.await();
+                            lock.unlock();
+                            return null;
+                        });
         release = end::countDown;
+        ThreadKind.soon().until(() -> held.getCount() == 0 || thread.result().isDone());
+        if (held.getCount() != 0) {
+            thread.get(); // throws what it has failed with
+        }
     }
 
     private static <T> T in(ThreadKind kind, Callable<T> work) throws Exception {
@@ -391,6 +395,32 @@ class LockConformanceTest {
                     assertThat(lock.isHeldByCurrentThread()).isFalse();
                     return Thread.currentThread().isInterrupted();
                 });
+    }
+
+    /** The same if the lock becomes free before it has given up: the interrupt came first. */
+    @ParameterizedTest
+    @MethodSource("interruptible")
+    void shouldThrowWhenInterruptedBeforeTheLockIsFree(Case each) throws Exception {
+        for (int i = 0; i < 50; i++) {
+            hold(each.holder);
+            ThreadKind.Task<Boolean> waiter =
+                    each.kind.start(
+                            () -> {
+                                try {
+                                    each.way.take();
+                                    lock.unlock();
+                                    return false;
+                                } catch (InterruptedException expected) {
+                                    return !lock.isHeldByCurrentThread()
+                                            && !Thread.currentThread().isInterrupted();
+                                }
+                            });
+            waiter.awaitBlocked();
+            waiter.thread().interrupt();
+            release.run();
+            assertThat(waiter.get()).isTrue();
+            letGo();
+        }
     }
 
     /** One that was interrupted can take the lock afterwards, and others can. */

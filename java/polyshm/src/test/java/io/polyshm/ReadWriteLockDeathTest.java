@@ -17,6 +17,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledForJreRange;
+import org.junit.jupiter.api.condition.JRE;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -174,6 +176,35 @@ class ReadWriteLockDeathTest {
         takeAndGiveBack(lock.writeLock());
         takeAndGiveBack(lock.readLock());
         assertDeath(lock.lastDeath().orElseThrow(), pid, 1);
+    }
+
+    /** What a call is told stands with its carrier, which has told others of other deaths. */
+    @Test
+    @EnabledForJreRange(min = JRE.JAVA_21)
+    void shouldTellVirtualThreadsOfTheRightDeathWhenThereAreTwo() throws Exception {
+        long pid = killWriter();
+        ReadWriteLock first = lock;
+        lock = ReadWriteLock.in(memory, "other");
+        long otherPid = killWriter();
+        List<Task<Object>> tasks = new ArrayList<>();
+        for (int i = 0; i < 64; i++) {
+            java.util.concurrent.locks.Lock mine = (i % 2 == 0 ? first : lock).readLock();
+            long expected = i % 2 == 0 ? pid : otherPid;
+            tasks.add(
+                    ThreadKind.VIRTUAL.start(
+                            () -> {
+                                for (int j = 0; j < 500; j++) {
+                                    assertThatThrownBy(mine::tryLock)
+                                            .isInstanceOfSatisfying(
+                                                    OwnerDiedException.class,
+                                                    told -> assertDeath(told.death(), expected, 1));
+                                }
+                                return null;
+                            }));
+        }
+        for (Task<Object> task : tasks) {
+            task.get();
+        }
     }
 
     private static void assertDeath(Lock.Death death, long pid, long deaths) {

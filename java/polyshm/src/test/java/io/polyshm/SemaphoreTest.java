@@ -252,9 +252,12 @@ class SemaphoreTest {
                         () -> Semaphore.boundedIn(memory, "other", -7),
                         () -> Semaphore.create(-7),
                         () -> Semaphore.bounded(-7))) {
+            Thread.currentThread()
+                    .interrupt(); // which is looked at after the number, as in the JDK
             assertThatThrownBy(each)
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("permits=-7");
+            assertThat(Thread.interrupted()).isTrue();
         }
         assertThat(semaphore.availablePermits()).isEqualTo(3);
         assertThat(memory.objects()).hasSize(1);

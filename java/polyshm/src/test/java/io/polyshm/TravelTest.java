@@ -35,7 +35,16 @@ class TravelTest {
             SharedArray.OfFloat floats,
             SharedArray.OfDouble doubles,
             SharedValue.OfLong value,
-            Lock lock)
+            Lock lock,
+            Condition condition,
+            Semaphore semaphore,
+            Semaphore bounded,
+            Event event,
+            Latch latch,
+            Barrier barrier,
+            ReadWriteLock readWriteLock,
+            java.util.concurrent.locks.Lock readLock,
+            java.util.concurrent.locks.Lock writeLock)
             implements Serializable {
         Everything(SharedMemory memory) {
             this(
@@ -49,7 +58,16 @@ class TravelTest {
                     SharedArray.ofFloats(memory, "floats", 2),
                     SharedArray.ofDoubles(memory, "doubles", 2),
                     SharedValue.ofLong(memory, "value"),
-                    Lock.in(memory, "lock"));
+                    Lock.in(memory, "lock"),
+                    Lock.in(memory, "lock").condition("condition"),
+                    Semaphore.in(memory, "semaphore", 0),
+                    Semaphore.boundedIn(memory, "bounded", 1),
+                    Event.in(memory, "event"),
+                    Latch.in(memory, "latch", 1),
+                    Barrier.in(memory, "barrier", 2),
+                    ReadWriteLock.in(memory, "readWriteLock"),
+                    ReadWriteLock.in(memory, "readWriteLock").readLock(),
+                    ReadWriteLock.in(memory, "readWriteLock").writeLock());
         }
     }
 
@@ -85,6 +103,46 @@ class TravelTest {
             assertThat(all.doubles.get(1)).isEqualTo(Double.MIN_VALUE);
             assertThat(all.value.get()).isEqualTo(42);
             assertThat(memory.participants()).hasSize(1);
+        }
+    }
+
+    @Test
+    void shouldBeTheSameSynchronizersInAChild() throws Exception {
+        try (SharedMemory memory = SharedMemory.create(segments.name(), 100_000)) {
+            Everything all = new Everything(memory);
+            all.readLock.lock();
+            ForkedJvm child =
+                    ForkedJvm.start(
+                            () -> {
+                                assertThat(all.writeLock.tryLock()).isFalse();
+                                assertThat(all.readLock.tryLock()).isTrue();
+                                assertThat(all.readWriteLock.getReadLockCount()).isEqualTo(2);
+                                all.readLock.unlock();
+                                assertThat(all.bounded.tryAcquire()).isTrue();
+                                all.bounded.release();
+                                all.semaphore.release(2);
+                                all.event.set();
+                                all.latch.countDown();
+                                all.barrier.await();
+                                all.condition
+                                        .lock()
+                                        .withLock(
+                                                () -> {
+                                                    all.value.set(7);
+                                                    all.condition.signal();
+                                                });
+                            });
+            all.lock.lock();
+            all.semaphore.acquire(2);
+            all.event.await();
+            all.latch.await();
+            all.barrier.await();
+            all.condition.awaitUntil(() -> all.value.get() == 7);
+            all.lock.unlock();
+            child.join();
+            assertThat(all.readWriteLock.getReadLockCount()).isEqualTo(1);
+            all.readLock.unlock();
+            assertThat(memory.objects()).hasSize(17);
         }
     }
 

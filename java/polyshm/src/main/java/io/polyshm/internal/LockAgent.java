@@ -134,7 +134,8 @@ final class LockAgent implements Runnable {
      *
      * @return false if it was not to be had in this time
      * @throws OwnerDiedException if it is abandoned; after AGAIN it is held
-     * @throws InterruptedException if {@code interruptibly} and the caller was interrupted
+     * @throws InterruptedException if {@code interruptibly} and the caller was interrupted; it does
+     *     not hold the lock then, even if the agent was granted it meanwhile
      */
     boolean await(boolean interruptibly) throws InterruptedException {
         Request mine = request;
@@ -155,7 +156,10 @@ final class LockAgent implements Runnable {
             interrupted |= Thread.interrupted();
         }
         boolean gaveUp = state != State.GRANTED && failure == null;
-        if (gaveUp && interrupted && interruptibly) {
+        if (interrupted && interruptibly && failure == null) {
+            if (!gaveUp) { // it came first all the same
+                call(lock::release, () -> {});
+            }
             throw new InterruptedException();
         }
         if (interrupted) {
@@ -260,6 +264,9 @@ final class LockAgent implements Runnable {
                     Natives.pshm_lock_release(lock.handle());
                 }
             } while (isStillWanted());
+        } catch (RuntimeException | Error broken) {
+            fail(new IllegalStateException("lock: its agent has ended", broken)); // unless granted
+            throw broken;
         } finally {
             lock.done(this);
         }

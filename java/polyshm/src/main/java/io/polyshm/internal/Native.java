@@ -386,9 +386,14 @@ public final class Native {
         return read.apply(info);
     }
 
-    /** The death that the calling thread was told of last. */
-    public static <T> T told(Function<pshm_lock_info, T> read) {
-        pshm_lock_info info = new pshm_lock_info(memory(Loader.sizeof(pshm_lock_info.class)));
+    /**
+     * The death that the calling thread was told of last.
+     *
+     * @param memory {@code pshm_lock_info}: a virtual thread that allocated it after it was told
+     *     could wait for that, and go on with a carrier that was told of another death
+     */
+    static <T> T told(ByteBuffer memory, Function<pshm_lock_info, T> read) {
+        pshm_lock_info info = new pshm_lock_info(new Pointer(memory));
         Natives.pshm_lock_told(info);
         return read.apply(info);
     }

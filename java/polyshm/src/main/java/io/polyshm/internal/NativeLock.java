@@ -7,6 +7,7 @@ import io.polyshm.internal.binding.Natives;
 import io.polyshm.internal.binding.pshm_holder;
 import io.polyshm.internal.binding.pshm_lock_info;
 import java.lang.ref.Reference;
+import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.Set;
@@ -373,14 +374,17 @@ public final class NativeLock {
         if (code == Natives.PSHM_EGOOD) {
             return new NotAbandoned();
         }
-        return code == Natives.PSHM_EOWNERDIED ? ownerDied(code) : Errors.exception(code);
+        return code == Natives.PSHM_EOWNERDIED
+                ? ownerDied(ByteBuffer.allocateDirect(Waiting.DEATH_BYTES))
+                : Errors.exception(code);
     }
 
     /** That of {@code PSHM_EOWNERDIED}, which the calling thread was told last. */
-    static OwnerDiedException ownerDied(int code) {
-        String name = Natives.pshm_error_name(code);
+    static OwnerDiedException ownerDied(ByteBuffer memory) {
+        String name = Natives.pshm_error_name(Natives.PSHM_EOWNERDIED);
         String detail = Natives.pshm_error_detail();
-        return new OwnerDiedException(name, detail, Native.told(NativeLock::deathOf).orElseThrow());
+        return new OwnerDiedException(
+                name, detail, Native.told(memory, NativeLock::deathOf).orElseThrow());
     }
 
     /** Who holds the lock now, in any process. */

@@ -110,7 +110,7 @@ public final class NativeReadWriteLock {
             if (code == Natives.PSHM_EINTERRUPTED) {
                 throw new InterruptedException();
             }
-            check(code);
+            synchronizer.check(code);
         }
         enter(hold, mode);
         return true;
@@ -127,6 +127,9 @@ public final class NativeReadWriteLock {
                 waiting.tellName();
                 code = await(waiting, mode, number, nanos, interruptibly);
             }
+            if (code == Natives.PSHM_EOWNERDIED) {
+                throw NativeLock.ownerDied(waiting.death());
+            }
         }
         return code;
     }
@@ -135,13 +138,6 @@ public final class NativeReadWriteLock {
         int code =
                 Natives.pshm_rwlock_prepare(synchronizer.handle(), mode, number, waiting.address());
         return code != 0 ? code : synchronizer.await(waiting, nanos, interruptibly);
-    }
-
-    private void check(int code) {
-        if (code == Natives.PSHM_EOWNERDIED) {
-            throw NativeLock.ownerDied(code);
-        }
-        synchronizer.check(code);
     }
 
     /** Gives one hold back. */
@@ -182,7 +178,7 @@ public final class NativeReadWriteLock {
             if (code == Natives.PSHM_EGOOD) {
                 return false;
             }
-            check(code);
+            synchronizer.check(code);
             enter(hold, Mode.WRITE);
         }
         try {

@@ -100,9 +100,6 @@ public final class NativeSynchronizer {
      * @return false if the time was over
      */
     public boolean await(Preparation preparation, long nanos) throws InterruptedException {
-        if (Thread.interrupted()) {
-            throw new InterruptedException();
-        }
         int code = await(preparation, nanos, true);
         if (code == Natives.PSHM_EINTERRUPTED) {
             throw new InterruptedException();

@@ -2,11 +2,13 @@
 package io.polyshm.internal;
 
 import io.polyshm.internal.binding.Natives;
+import io.polyshm.internal.binding.pshm_lock_info;
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.spi.AbstractInterruptibleChannel;
 import java.util.function.LongToIntFunction;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 
 /**
@@ -16,11 +18,13 @@ import org.bytedeco.javacpp.Pointer;
 public final class Waiting implements AutoCloseable {
     private static final int WAIT_BYTES = Natives.PSHM_WAIT_WORDS * Long.BYTES;
     private static final int INTERRUPT_BYTES = Natives.PSHM_INTERRUPT_WORDS * Long.BYTES;
+    static final int DEATH_BYTES = Loader.sizeof(pshm_lock_info.class);
 
     /** What a thread has closed; absent while it is in use, so that waits can nest. */
     private static final ThreadLocal<Waiting> SPARE = new ThreadLocal<>();
 
-    private final ByteBuffer memory = ByteBuffer.allocateDirect(WAIT_BYTES + INTERRUPT_BYTES);
+    private final ByteBuffer memory =
+            ByteBuffer.allocateDirect(WAIT_BYTES + INTERRUPT_BYTES + DEATH_BYTES);
     private final long address = new Pointer(memory).address();
     private String name; // of the virtual thread that is to be known by it, otherwise null
 
@@ -51,6 +55,11 @@ public final class Waiting implements AutoCloseable {
     /** The {@code pshm_wait}, valid while this object is reachable. */
     public long address() {
         return address;
+    }
+
+    /** Where the death is put that it is told of. */
+    ByteBuffer death() {
+        return memory.slice(WAIT_BYTES + INTERRUPT_BYTES, DEATH_BYTES);
     }
 
     /** Has the current thread known by its name if it gets what it waits for. */

@@ -222,21 +222,25 @@ public final class NativeSynchronizer {
 
     /** What the waker does. */
     private void wake(Waiting object) {
-        int code = 0;
-        while (code == 0) {
-            int sequence = Natives.pshm_wait_sequence(object.address());
-            parked.values().forEach(LockSupport::unpark);
-            if (parked.isEmpty()) {
-                hasWaker.set(false);
-                if (parked.isEmpty() || !hasWaker.compareAndSet(false, true)) {
-                    return;
+        boolean unneeded = false;
+        try {
+            int code = 0;
+            while (code == 0 && !unneeded) {
+                int sequence = Natives.pshm_wait_sequence(object.address());
+                parked.values().forEach(LockSupport::unpark);
+                if (parked.isEmpty()) {
+                    hasWaker.set(false);
+                    unneeded = parked.isEmpty() || !hasWaker.compareAndSet(false, true);
+                } else {
+                    code = Natives.pshm_wait_sleep(object.address(), sequence, FOREVER, 0);
                 }
-                continue;
             }
-            code = Natives.pshm_wait_sleep(object.address(), sequence, FOREVER, 0);
+        } finally {
+            if (!unneeded) { // it is closed, or this thread fails: each looks for itself
+                hasWaker.set(false);
+                parked.values().forEach(LockSupport::unpark);
+            }
         }
-        hasWaker.set(false); // it is closed
-        parked.values().forEach(LockSupport::unpark);
         Reference.reachabilityFence(object);
         Reference.reachabilityFence(this);
     }

@@ -149,7 +149,7 @@ static void account(const step *made) {
 static bool armed, announced;
 
 static void victim_at(const pshm__kill_point *point, uint64_t at) {
-    if (!armed || gettid() != shared->victim) /* not its children, not other threads */
+    if (gettid() != shared->victim || !armed) /* not its children, not other threads */
         return;
     if (shared->count > 0)
         account(&shared->steps[shared->count - 1]);
@@ -170,10 +170,11 @@ static void victim_at(const pshm__kill_point *point, uint64_t at) {
 
 static void second_at(const pshm__kill_point *point, uint64_t at) {
     static int entries;
+    if (gettid() != getpid())
+        return;
     bool enters = is(point, "pshm__os_file_lock", "fcntl") && at == 0 && ++entries > 1;
     bool waits = is(point, "pshm_wait_sleep", "events->waiters += 1");
-    if (armed && !announced && gettid() == getpid() &&
-        (enters || waits || strcmp(point->step, "lock") == 0)) {
+    if (armed && !announced && (enters || waits || strcmp(point->step, "lock") == 0)) {
         announced = true;
         tell(to_cell[1], 'w');
     }

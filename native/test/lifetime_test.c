@@ -345,7 +345,7 @@ static void shouldHaveOneCreatorAfterADeadOne(void) {
         AWAIT(shared->at == PROCESSES);
         CHECK_EQ(wait_for(start(create_and_die, (void *)(uintptr_t)&stage)), SIGKILL);
         shared->go = 1;
-        AWAIT(shared->at == 1);
+        AWAIT(shared->at == 1 && shared->pid > 0);
         CHECK_EQ(shared->pid, 1);
         shared->go = 2;
         for (int i = 0; i < PROCESSES; i++)

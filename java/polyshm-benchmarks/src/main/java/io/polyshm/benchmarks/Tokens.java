@@ -58,11 +58,11 @@ final class Tokens {
     record ByCondition(SharedValue.OfBoolean given, Lock lock, Condition condition)
             implements PingPong.Token {
         ByCondition() {
-            this(SharedValue.ofBoolean(false));
+            this(SharedValue.ofBoolean(false), Lock.create());
         }
 
-        private ByCondition(SharedValue.OfBoolean given) {
-            this(given, given.lock(), given.lock().newCondition());
+        private ByCondition(SharedValue.OfBoolean given, Lock lock) {
+            this(given, lock, lock.newCondition());
         }
 
         @Override
@@ -92,6 +92,7 @@ final class Tokens {
         @Override
         public void close() {
             given.close();
+            lock.close();
         }
     }
 }

@@ -10,7 +10,7 @@
 
 #include "storm_drills.h"
 
-enum { AMOUNT = 100, TRANSFERS_PER_AUDIT = 1000, TRANSFERS_PER_DRILL = 2 };
+enum { AMOUNT = 100, TRANSFERS_PER_AUDIT = 1000, TRANSFERS_PER_DRILL = 50 };
 
 static word *accounts;
 static pshm_lock **locks;

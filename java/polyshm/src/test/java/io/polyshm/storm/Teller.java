@@ -14,7 +14,7 @@ final class Teller {
     private static final String NAME = "storm-";
     private static final int AMOUNT = 100;
     private static final int TRANSFERS_PER_AUDIT = 1_000;
-    private static final int TRANSFERS_PER_DRILL = 2;
+    private static final int TRANSFERS_PER_DRILL = 50;
     private static final int TIMEOUT_MILLIS = 5;
     private static final int STEPS_PER_NAP = 20;
     private static final int LONGEST_NAP_NANOS = 500_000;

@@ -51,7 +51,7 @@ extern "C" {
     X(PSHM_EINVAL, -1, "an argument is out of its range")                                   \
     X(PSHM_ENAME, -2, "not a valid name")                                                   \
     X(PSHM_EEXIST, -3, "the segment exists already")                                        \
-    X(PSHM_ENOENT, -4, "there is no such segment")                                          \
+    X(PSHM_ENOENT, -4, "there is no such segment or object")                                \
     X(PSHM_EACCES, -5, "permission denied")                                                 \
     X(PSHM_EFULL, -6, "the shared memory file system is full")                              \
     X(PSHM_ENOSPACE, -7, "the segment has no room left")                                    \
@@ -133,8 +133,8 @@ typedef struct pshm_options {
 typedef struct pshm_object_info {
     char name[96];
     int32_t kind;    /* pshm_kind */
-    int32_t type;    /* pshm_type, 0 for a lock */
-    uint64_t length; /* elements */
+    int32_t type;    /* pshm_type of an array or value; 1 for a bounded semaphore; otherwise 0 */
+    uint64_t length; /* elements, permits, count or parties that it was made with; otherwise 0 */
     uint64_t bytes;  /* taken from the segment */
 } pshm_object_info;
 
@@ -268,6 +268,11 @@ PSHM_API int pshm_segment_lifetime(const pshm_segment *segment);
 /* The object after the one at *cursor, in the order of creation; begin with *cursor = 0.
  * Returns 1 with *out filled and *cursor advanced, 0 at the end. PSHM_ECLOSED, PSHM_ELAYOUT. */
 PSHM_API int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor,
+                                      pshm_object_info *out);
+
+/* The object of that name, whatever it is: for who wants to open it as what it is.
+ * PSHM_ENAME, PSHM_ENOENT, PSHM_ECLOSED, PSHM_ELAYOUT. */
+PSHM_API int pshm_segment_find_object(pshm_segment *segment, const char *name,
                                       pshm_object_info *out);
 
 /* The live participant after the one at *cursor; as above. Death is known from the kernel: one that

@@ -289,6 +289,24 @@ int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor, pshm_objec
     return code;
 }
 
+int pshm_segment_find_object(pshm_segment *segment, const char *name, pshm_object_info *out) {
+    int code = pshm__name_check("object", name);
+    if (code != 0)
+        return code;
+    if (atomic_load(&segment->state) != PSHM__OPEN)
+        return pshm__fail(PSHM_ECLOSED, "object: name=%s: segment=%s is closed", name,
+                          segment->name);
+    pshm__entry entry = {.bytes = 0};
+    code = find(segment, name, &entry);
+    if (code == 1)
+        show(&entry, out);
+    else if (code == 0)
+        code =
+            pshm__fail(PSHM_ENOENT, "object: segment=%s has none of the name=%s; create it first",
+                       segment->name, name);
+    return code < 0 ? code : 0;
+}
+
 int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *participant,
                            uint64_t *cursor, pshm_object_info *out) {
     if (atomic_load(&segment->state) != PSHM__OPEN)

@@ -76,6 +76,32 @@ static void shouldMakeObjectsOfAllTypes(void) {
     CHECK_OK(pshm_segment_unlink(name));
 }
 
+static void shouldFindAnObjectWhateverItIs(void) {
+    pshm_segment *segment;
+    pshm_semaphore *permits;
+    pshm_value *value;
+    pshm_object_info object;
+    CHECK_OK(pshm_segment_create(NULL, 65536, NULL, &segment));
+    CHECK_OK(pshm_value_open(segment, "pi", PSHM_FLOAT64, &value));
+    CHECK_OK(pshm_semaphore_open(segment, "permits", 3, 1, &permits));
+    CHECK_OK(pshm_segment_find_object(segment, "permits", &object));
+    CHECK_STR(object.name, "permits");
+    CHECK_EQ(object.kind, PSHM_SEMAPHORE);
+    CHECK_EQ(object.type, 1);
+    CHECK_EQ(object.length, 3);
+    CHECK_OK(pshm_segment_find_object(segment, "pi", &object));
+    CHECK_EQ(object.kind, PSHM_VALUE);
+    CHECK_EQ(object.type, PSHM_FLOAT64);
+    CHECK_CODE(pshm_segment_find_object(segment, "nothing", &object), PSHM_ENOENT);
+    CHECK(strstr(pshm_error_detail(), "name=nothing") != NULL);
+    CHECK_CODE(pshm_segment_find_object(segment, "a/b", &object), PSHM_ENAME);
+    CHECK_CODE(pshm_segment_find_object(segment, NULL, &object), PSHM_ENAME);
+    pshm_segment_pin(segment);
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_CODE(pshm_segment_find_object(segment, "pi", &object), PSHM_ECLOSED);
+    pshm_segment_unpin(segment);
+}
+
 static void shouldTellWhatAnObjectTakes(void) {
     CHECK_EQ(pshm_object_bytes(PSHM_LOCK, 0, 0), 320);
     CHECK_EQ(pshm_object_bytes(PSHM_LOCK, 99, -5), 320);
@@ -349,6 +375,7 @@ static void shouldHoldArraysBeyondTwoGibibytes(void) {
 int main(void) {
     check_begin(110);
     RUN(shouldMakeObjectsOfAllTypes);
+    RUN(shouldFindAnObjectWhateverItIs);
     RUN(shouldTellWhatAnObjectTakes);
     RUN(shouldShowBothSidesOfAMismatch);
     RUN(shouldTellWhenTheSegmentIsFull);

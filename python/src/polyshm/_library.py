@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C library: found, loaded, and its codes turned into exceptions. Nothing else loads it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from . import _errors, _native
+
+
+def _load() -> ctypes.CDLL:
+    """The library that the wheel carries, unless the environment names another."""
+    path = os.environ.get("POLYSHM_LIBRARY") or str(Path(__file__).with_name("libpolyshm.so"))
+    try:
+        loaded = ctypes.CDLL(path)
+        _native.bind(loaded)
+    except (OSError, AttributeError) as error:
+        raise ImportError(
+            f"polyshm: the native library cannot be used: path={path}: {error}; "
+            "install the wheel for this platform, or name a libpolyshm.so of this version in POLYSHM_LIBRARY"
+        ) from error
+    return loaded
+
+
+library = _load()
+
+
+def check(code: int) -> int:
+    """The code if it says success, otherwise its exception."""
+    if code < 0:
+        raise error(code)
+    return code
+
+
+def error(code: int) -> Exception:
+    """What the code means, with the detail of the calling thread's last failed call."""
+    detail = library.pshm_error_detail() or library.pshm_error_text(code)
+    name = library.pshm_error_name(code).decode()
+    message = detail.decode("utf-8", "replace")
+    if code == _native.PSHM_EOWNERDIED:
+        told = _native.pshm_lock_info()
+        library.pshm_lock_told(ctypes.byref(told))
+        return _errors.OwnerDied(name, message, _errors.Death.of(told.dead, told.deaths))
+    return _errors.exception(code, name, message)

@@ -18,23 +18,35 @@ from ._errors import (
     Unavailable,
     WrongLayout,
 )
+from ._lock import Condition, Lock, Owner
 from ._memory import Lifetime, ObjectInfo, Participant, SharedMemory, attach
+from ._read_write_lock import ReadWriteLock
+from ._synchronizers import Barrier, BarrierBreak, Event, Latch, Semaphore
 
 __all__ = [
     "AlreadyExists",
+    "Barrier",
+    "BarrierBreak",
     "BrokenBarrier",
     "Busy",
     "Closed",
+    "Condition",
     "Death",
+    "Event",
+    "Latch",
     "Lifetime",
+    "Lock",
     "LockHeld",
     "MemoryFull",
     "NotFound",
     "ObjectInfo",
+    "Owner",
     "OwnerDied",
     "Participant",
     "PermissionDenied",
     "PolyshmError",
+    "ReadWriteLock",
+    "Semaphore",
     "SharedMemory",
     "TooManyParticipants",
     "TypeMismatch",

@@ -343,7 +343,7 @@ class SharedObject:
             raise TypeError(f"{self.__class__.__name__}: memory={memory}, name={name!r}: give both or none")
         self._owns = memory is None
         self.memory = memory or SharedMemory.anonymous(check(library.pshm_object_bytes(self._kind, type, length)))
-        self.name = name or self._default_name
+        self.name = self._default_name if name is None else name
 
     def _got(self, function: Any, *parameters: int) -> None:
         """Get or create it."""

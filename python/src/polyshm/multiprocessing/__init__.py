@@ -19,7 +19,7 @@ from . import sharedctypes, synchronize
 from .sharedctypes import Array, RawArray, RawValue, Value
 from .synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
 
-__all__ = list(_standard.__all__)  # type: ignore[attr-defined]
+__all__ = list(_standard.__all__)
 
 
 class _Context:
@@ -40,7 +40,7 @@ class _Context:
     def __init__(self, standard: Any) -> None:
         self._standard = standard
 
-    def get_context(self, method: str | None = None) -> _Context:
+    def get_context(self, method: str | None = None) -> Any:
         """This one, or that of a start method. ValueError if there is none of that name."""
         return self if method is None else get_context(method)
 

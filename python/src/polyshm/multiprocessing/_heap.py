@@ -36,7 +36,7 @@ class _Current:
     """The segment that takes the next small object; not the parent's, which has given out its names."""
 
     def __init__(self) -> None:
-        self.guard = threading.Lock()
+        self.guard = threading.RLock()  # a signal handler may make one as well
         self.segment: Any = lambda: None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from multiprocessing import sharedctypes as _standard
+from multiprocessing import sharedctypes
 from typing import Any
 
 from .. import _native
@@ -20,6 +20,8 @@ from . import _heap
 from .synchronize import RLock, _as
 
 __all__ = ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"]
+
+_standard: Any = sharedctypes
 
 _OF_SIZE = {1: "b", 2: "h", 4: "i", 8: "q"}
 _AS_IT_IS = ("?", "H", "f", "d")

@@ -46,7 +46,7 @@ class RLock(_lock.Lock):
     def __init__(self, *, ctx: Any = None) -> None:
         super().__init__(**_heap.place(_native.PSHM_LOCK))
 
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:  # type: ignore[override]
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Take it, waiting for at most `timeout` seconds; None has no end. OwnerDied: it is not held."""
         return super().acquire(block, _wait_of(block, timeout))
 
@@ -89,7 +89,7 @@ class Lock(RLock):
     without an end gets a RuntimeError. What one takes and another releases is a `Semaphore(1)`.
     """
 
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:  # type: ignore[override]
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Take it, waiting for at most `timeout` seconds; None has no end. OwnerDied: it is not held."""
         if self.depth == 0:
             return super().acquire(block, timeout)
@@ -186,7 +186,7 @@ class Condition(_lock.Condition):
             raise TypeError(f"Condition: lock={lock!r} is none of ours; take polyshm.multiprocessing.Lock or RLock")
         super().__init__(lock or RLock())
 
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:  # type: ignore[override]
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """As that of the lock."""
         return self.lock.acquire(block, timeout)
 

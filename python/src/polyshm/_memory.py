@@ -215,7 +215,7 @@ class SharedMemory:
                 return
             yield info
 
-    def __getitem__(self, name: str) -> SharedObject:
+    def __getitem__(self, name: str) -> Any:
         """The object of that name, as what it is: NotFound if there is none; Closed."""
         info = _native.pshm_object_info()
         check(library.pshm_segment_find_object(self._segment, _encode(name), ctypes.byref(info)))
@@ -385,7 +385,7 @@ class SharedObject:
         return _arrived_object, (self.memory, self.name, self._owns)
 
 
-def _arrived_object(memory: SharedMemory, name: str, owns: bool) -> SharedObject:
+def _arrived_object(memory: SharedMemory, name: str, owns: bool) -> Any:
     found = memory[name]
     found._owns = owns
     return found

@@ -83,7 +83,7 @@ def element_type(typecode: Any) -> ElementType:
     name = getattr(typecode, "name", getattr(typecode, "__name__", typecode))
     if name in ("bool_", "bool8"):
         name = "bool"
-    if name not in _BY_NAME:
+    if not isinstance(name, str) or name not in _BY_NAME:
         raise TypeError(
             f"typecode={typecode!r} is not an element type; take one of {' '.join(each.typecode for each in _ALL)}, "
             f"or of numpy's {' '.join(each.numpy for each in _ALL)}"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import polyshm
@@ -77,6 +78,46 @@ def test_should_give_ours_from_a_context_and_the_standard_for_the_rest(context):
     assert pickle.loads(pickle.dumps(context)) is context.get_context(context.get_start_method()) is context
     with pytest.raises(ValueError):
         context.get_context("none")
+
+
+def remember(*shared):
+    global lock, total
+    lock, total = shared
+
+
+def add_to_total(number):
+    with lock:
+        total.value += number
+
+
+def test_should_serve_the_pools_of_the_standard_library(context):
+    lock, total = context.Lock(), context.RawValue("i")
+    with context.Pool(2, remember, (lock, total)) as pool:
+        pool.map(add_to_total, range(50), chunksize=1)
+        pool.close()
+        pool.join()
+    with ProcessPoolExecutor(2, context, remember, (lock, total)) as executor:
+        list(executor.map(add_to_total, range(50)))
+    assert total.value == 2 * sum(range(50))
+
+
+def take_two(queue):
+    for number in range(2):
+        assert queue.get(timeout=60) == number
+        queue.task_done()
+
+
+def test_should_serve_the_queues_of_the_standard_library(context, start):
+    queue = standard.queues.JoinableQueue(2, ctx=context)
+    queue.put(0)
+    queue.put(1)
+    assert queue.full()
+    assert queue.qsize() == 2
+    assert ended_well(start(take_two, queue))
+    queue.join()
+    assert queue.qsize() == 0
+    queue.close()
+    queue.join_thread()
 
 
 # ---- values and arrays ----
@@ -218,6 +259,20 @@ def test_should_stay_until_the_child_has_it(start):
     """A process that has been started drops its arguments, and the child may not have come to them."""
     process = start(put, multiprocessing.Array("i", 1))
     assert ended_well(process)
+
+
+def make_another(queue):
+    queue.put(multiprocessing.Value("i", 1).handle)
+
+
+def test_should_not_be_what_a_child_makes_meanwhile(context, start):
+    values = [multiprocessing.Value("i", 2)]
+    queue = context.SimpleQueue()
+    process = start(make_another, queue)
+    values.append(multiprocessing.Value("i", 3))
+    assert queue.get() not in [value.handle for value in values]
+    assert ended_well(process)
+    assert [value.value for value in values] == [2, 3]
 
 
 # ---- what thousands of them cost ----

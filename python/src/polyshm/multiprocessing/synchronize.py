@@ -149,6 +149,18 @@ class Semaphore(_synchronizers.Semaphore):
         """The permits that are there."""
         return max(self.available, 0)
 
+    # What a queue of the standard library asks that has been made with a context of ours: a ProcessPoolExecutor's.
+
+    @property
+    def _semlock(self) -> Semaphore:
+        return self
+
+    def _get_value(self) -> int:
+        return self.get_value()
+
+    def _is_zero(self) -> bool:
+        return self.get_value() == 0
+
     def __enter__(self) -> Semaphore:
         super().acquire()
         return self

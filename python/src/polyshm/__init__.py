@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Typed arrays, values, locks and synchronizers in memory that processes share, in Python, Java and C."""
 
+from ._array import SharedArray
 from ._errors import (
     AlreadyExists,
     BrokenBarrier,
@@ -22,6 +23,7 @@ from ._lock import Condition, Lock, Owner
 from ._memory import Lifetime, ObjectInfo, Participant, SharedMemory, attach
 from ._read_write_lock import ReadWriteLock
 from ._synchronizers import Barrier, BarrierBreak, Event, Latch, Semaphore
+from ._value import SharedValue
 
 __all__ = [
     "AlreadyExists",
@@ -47,7 +49,9 @@ __all__ = [
     "PolyshmError",
     "ReadWriteLock",
     "Semaphore",
+    "SharedArray",
     "SharedMemory",
+    "SharedValue",
     "TooManyParticipants",
     "TypeMismatch",
     "Unavailable",

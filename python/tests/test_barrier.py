@@ -2,7 +2,7 @@
 import threading
 
 import pytest
-from waits import LONG, SHORT, Blocked, ended, no_trace, start, until  # noqa: F401
+from waits import LONG, SHORT, Blocked, ended, start, until
 
 from polyshm import Barrier, BrokenBarrier, Closed, SharedMemory, TypeMismatch
 
@@ -22,7 +22,7 @@ def test_should_tell_how_many_wait():
     assert sorted(thread.outcome() for thread in threads) == [1, 2]
 
 
-def test_should_pass_a_thousand_times(start):  # noqa: F811
+def test_should_pass_a_thousand_times():
     barrier = Barrier(3)
 
     def pass_on():
@@ -121,7 +121,7 @@ def test_should_go_on_at_once_when_alone():
     assert [barrier.wait(), barrier.wait(0)] == [0, 0]
 
 
-def test_should_break_when_a_party_dies(start):  # noqa: F811
+def test_should_break_when_a_party_dies():
     barrier = Barrier(3)
     child = start(barrier.wait)
     until(lambda: barrier.n_waiting == 1)

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from waits import LONG, SHORT, Blocked, ended, no_trace, start, until  # noqa: F401
+from waits import LONG, SHORT, Blocked, ended, start, until
 
 from polyshm import Closed, Condition, Lock, OwnerDied, SharedMemory, TypeMismatch
 
@@ -36,7 +36,7 @@ def test_should_end_so_many_waits_when_notified():
     assert [thread.outcome() for thread in threads] == [True] * 6
 
 
-def test_should_wake_processes_when_all_are_notified(start):  # noqa: F811
+def test_should_wake_processes_when_all_are_notified():
     condition = Condition()
     children = [start(wait, condition) for _ in range(3)]
     until(lambda: waiting(condition, 3))
@@ -115,7 +115,7 @@ def test_should_be_one_condition_when_named():
         assert lock.condition().name != lock.condition().name
 
 
-def test_should_hold_the_abandoned_lock_when_an_owner_dies(start):  # noqa: F811
+def test_should_hold_the_abandoned_lock_when_an_owner_dies():
     condition = Condition()
     lock = condition.lock
 
@@ -141,7 +141,7 @@ def test_should_hold_the_abandoned_lock_when_an_owner_dies(start):  # noqa: F811
         pass
 
 
-def test_should_stay_abandoned_when_the_wait_is_told_and_releases(start):  # noqa: F811
+def test_should_stay_abandoned_when_the_wait_is_told_and_releases():
     condition = Condition()
     thread = Blocked(wait, condition)
     until(lambda: waiting(condition, 1))
@@ -158,7 +158,7 @@ def test_should_stay_abandoned_when_the_wait_is_told_and_releases(start):  # noq
     assert condition.lock.repair(lambda death: None)
 
 
-def test_should_repair_before_it_returns_when_there_is_a_function(start):  # noqa: F811
+def test_should_repair_before_it_returns_when_there_is_a_function():
     deaths = []
     condition = Condition(Lock(repair=deaths.append))
     thread = Blocked(wait, condition)
@@ -173,7 +173,7 @@ def test_should_repair_before_it_returns_when_there_is_a_function(start):  # noq
     assert len(deaths) == 1 and not condition.lock.abandoned
 
 
-def test_should_lose_no_notification_when_a_waiter_is_killed(start):  # noqa: F811
+def test_should_lose_no_notification_when_a_waiter_is_killed():
     condition = Condition()
     child = start(wait, condition)
     until(lambda: waiting(condition, 1))

@@ -2,7 +2,7 @@
 import math
 
 import pytest
-from waits import SHORT, Blocked, ended, no_trace, start  # noqa: F401
+from waits import SHORT, Blocked, ended, start
 
 from polyshm import Closed, Event, Latch, SharedMemory, TypeMismatch
 
@@ -29,7 +29,7 @@ def test_should_refuse_times_when_they_cannot_be(wait):
         wait(math.inf)
 
 
-def test_should_wake_processes_when_an_event_is_set(start):  # noqa: F811
+def test_should_wake_processes_when_an_event_is_set():
     event, answer = Event(), Event()
 
     def reply():
@@ -42,7 +42,7 @@ def test_should_wake_processes_when_an_event_is_set(start):  # noqa: F811
     assert ended(child) == 0
 
 
-def test_should_end_waits_when_the_latch_is_zero(start):  # noqa: F811
+def test_should_end_waits_when_the_latch_is_zero():
     latch = Latch(4)
     assert latch.wait(SHORT) is False
     thread = Blocked(latch.wait)

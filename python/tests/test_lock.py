@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from waits import SHORT, Blocked, ended, no_trace, start, until  # noqa: F401
+from waits import LONG, SHORT, Blocked, ended, start, until
 
 from polyshm import Closed, Event, Lock, LockHeld, OwnerDied, SharedMemory
 
@@ -45,7 +45,7 @@ def test_should_count_depth_when_taken_again():
     assert lock.depth == 0 and not lock.held_by_me and not lock.locked()
 
 
-def test_should_count_exactly_when_processes_contend(start):  # noqa: F811
+def test_should_count_exactly_when_processes_contend():
     with SharedMemory.anonymous(1 << 14) as memory:
         lock = Lock(memory=memory, name="lock")
         path = os.memfd_create("count")
@@ -150,7 +150,7 @@ def die_with(lock):
     os.kill(os.getpid(), 9)
 
 
-def test_should_tell_who_died_when_a_process_is_killed_with_the_lock(start):  # noqa: F811
+def test_should_tell_who_died_when_a_process_is_killed_with_the_lock():
     lock = Lock()
     child = start(die_with, lock)
     assert ended(child) == -9
@@ -165,14 +165,14 @@ def test_should_tell_who_died_when_a_process_is_killed_with_the_lock(start):  # 
     assert lock.abandoned and lock.last_death == told.value.death
 
 
-def test_should_tell_when_killed_while_another_waits(start):  # noqa: F811
+def test_should_tell_when_killed_while_another_waits():
     lock = Lock()
     event = Event()
 
     def hold():
         with lock:
             event.set()
-            time.sleep(600)
+            time.sleep(LONG)
 
     child = start(hold)
     assert event.wait()
@@ -195,7 +195,7 @@ def test_should_tell_who_died_when_a_thread_ends_with_the_lock():
     assert told.value.death.thread_id == thread.native_id
 
 
-def test_should_be_good_again_when_repaired(start):  # noqa: F811
+def test_should_be_good_again_when_repaired():
     lock = Lock()
     ended(start(die_with, lock))
     deaths = []
@@ -213,7 +213,7 @@ def test_should_be_good_again_when_repaired(start):  # noqa: F811
         assert lock.depth == 1
 
 
-def test_should_stay_abandoned_when_the_repair_raises(start):  # noqa: F811
+def test_should_stay_abandoned_when_the_repair_raises():
     lock = Lock()
     ended(start(die_with, lock))
     with pytest.raises(ZeroDivisionError):
@@ -223,7 +223,7 @@ def test_should_stay_abandoned_when_the_repair_raises(start):  # noqa: F811
         lock.acquire()
 
 
-def test_should_repair_by_itself_when_made_with_a_function(start):  # noqa: F811
+def test_should_repair_by_itself_when_made_with_a_function():
     deaths = []
     lock = Lock(repair=deaths.append)
     for number, take in enumerate([lock.acquire, lock.__enter__, lambda: lock.acquire(False)], 1):
@@ -243,7 +243,7 @@ def test_should_repair_by_itself_when_made_with_a_function(start):  # noqa: F811
 # ---- fork and close ----
 
 
-def test_should_not_be_the_childs_when_the_parent_holds_it(start):  # noqa: F811
+def test_should_not_be_the_childs_when_the_parent_holds_it():
     lock = Lock()
 
     def look():

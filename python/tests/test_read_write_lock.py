@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from waits import LONG, SHORT, Blocked, ended, no_trace, start, until  # noqa: F401
+from waits import LONG, SHORT, Blocked, ended, start, until
 
 from polyshm import Closed, LockHeld, OwnerDied, ReadWriteLock, SharedMemory
 
@@ -121,7 +121,7 @@ def test_should_be_one_lock_when_got_twice():
                 memory.close()
 
 
-def test_should_tell_who_died_when_a_writer_is_killed(start):  # noqa: F811
+def test_should_tell_who_died_when_a_writer_is_killed():
     lock = ReadWriteLock()
 
     def die():
@@ -150,12 +150,12 @@ def test_should_tell_who_died_when_a_writer_is_killed(start):  # noqa: F811
     assert lock.last_death.deaths == 2
 
 
-def test_should_go_on_when_a_reader_is_killed(start):  # noqa: F811
+def test_should_go_on_when_a_reader_is_killed():
     lock = ReadWriteLock()
 
     def read():
         with lock.read:
-            time.sleep(600)
+            time.sleep(LONG)
 
     child = start(read)
     until(lambda: lock.readers == 1)
@@ -167,7 +167,7 @@ def test_should_go_on_when_a_reader_is_killed(start):  # noqa: F811
     writer.outcome()
 
 
-def test_should_have_nothing_in_the_child_when_the_parent_has(start):  # noqa: F811
+def test_should_have_nothing_in_the_child_when_the_parent_has():
     lock = ReadWriteLock()
 
     def look():

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+import time
 
 import pytest
-from waits import SHORT, Blocked, ended, no_trace, start, until  # noqa: F401
+from waits import LONG, SHORT, Blocked, start, until
 
 from polyshm import Closed, Event, Semaphore, SharedMemory, TypeMismatch
 
@@ -69,14 +70,14 @@ def test_should_refuse_arguments_when_they_are_of_another_kind():
     assert semaphore.available == 1
 
 
-def test_should_give_permits_back_when_their_process_dies(start):  # noqa: F811
+def test_should_give_permits_back_when_their_process_dies():
     semaphore = Semaphore(2)
     taken = Event()
 
     def take():
         semaphore.acquire(permits=2)
         taken.set()
-        Event().wait()
+        time.sleep(LONG)
 
     child = start(take)
     assert taken.wait()

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from waits import LONG, SHORT, Blocked, Interrupted, alarms, interrupted, no_trace, start, until  # noqa: F401
+from waits import LONG, SHORT, Blocked, Interrupted, alarms, interrupted, start, until
 
 from polyshm import Barrier, BrokenBarrier, Condition, Event, Latch, Lock, ReadWriteLock, Semaphore
 
@@ -46,7 +46,7 @@ def test_should_not_have_the_lock_when_interrupted():
     lock.release()
 
 
-def test_should_repair_nothing_when_interrupted(start):  # noqa: F811
+def test_should_repair_nothing_when_interrupted():
     lock = Lock()
     thread = threading.Thread(target=lock.acquire)  # which ends with it
     thread.start()

@@ -4,66 +4,29 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import faulthandler
-import gc
 import multiprocessing
-import os
 import signal
-import sys
 import threading
 import time
 
+import processes
 import pytest
 
-from polyshm import SharedMemory
-
-METHODS = ["fork", "spawn", "forkserver"]
 SHORT = 0.05  # a time that is to end
-LONG = 20  # one that a test does not reach
+LONG = 60  # one that a test does not reach
 
 
-@pytest.fixture(autouse=True)
-def no_trace():
-    """Nothing hangs, and nothing is left in /dev/shm."""
-    assert os.listdir("/dev/shm") == []
-    faulthandler.dump_traceback_later(2 * LONG, exit=True, file=sys.__stderr__)
-    yield
-    faulthandler.cancel_dump_traceback_later()
-    gc.collect()
-    SharedMemory.reap()  # what killed processes had for themselves
-    assert os.listdir("/dev/shm") == []
+def start(function, *arguments, method="fork"):
+    """A child process that has been started."""
+    child = processes.process(multiprocessing.get_context(method), function, *arguments)
+    child.start()
+    return child
 
 
-def run(function, *arguments):
-    """In a child, which does not outlive its parent."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    function(*arguments)
-
-
-@pytest.fixture
-def start():
-    """Starts processes, which end with the test."""
-    started = []
-
-    def start(function, *arguments, method="fork"):
-        arguments = (function, *arguments)
-        process = multiprocessing.get_context(method).Process(target=run, args=arguments, daemon=True)
-        process.start()
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.join()
-        process.close()
-
-
-def ended(process):
-    """Its exit code."""
-    process.join(LONG)
-    return process.exitcode
+def ended(child):
+    """Its exit code, when it has ended."""
+    child.join(LONG)
+    return child.exitcode
 
 
 class Blocked(threading.Thread):

@@ -12,7 +12,6 @@ import ctypes
 import itertools
 import os
 import threading
-from functools import partial
 
 from . import _native
 from ._library import check, error, library
@@ -115,7 +114,7 @@ class ReadWriteLock(RobustLock, kind=_native.PSHM_RWLOCK):
                 if ns != FOREVER:
                     return False
                 raise RuntimeError(f"acquire: {self._tell(mode)} reads, and would wait for itself; release that first")
-            if not self._acquire(ns, partial(self._attempt, mode)):
+            if not self._acquire(ns, lambda left: self._attempt(mode, left)):
                 return False
         held[mode] += 1
         _this.holds[self._handle] = held

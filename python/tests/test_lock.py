@@ -87,7 +87,12 @@ def test_should_let_other_threads_run_when_one_blocks():
 
 @pytest.mark.parametrize(
     "blocking, timeout, error",
-    [(False, 1, ValueError), (True, math.nan, ValueError), (True, math.inf, OverflowError), (True, 1e12, OverflowError)],
+    [
+        (False, 1, ValueError),
+        (True, math.nan, ValueError),
+        (True, math.inf, OverflowError),
+        (True, 1e12, OverflowError),
+    ],
 )
 def test_should_refuse_times_when_they_cannot_be(blocking, timeout, error):
     lock = Lock()

@@ -129,7 +129,7 @@ class ReadWriteLock(RobustLock, kind=_native.PSHM_RWLOCK):
         held = self._held()
         if held[mode] == 0:
             self._info()  # or it is closed
-            raise RuntimeError(f"release: {self._tell(mode)} does not have it; only the thread that took it can do this")
+            raise RuntimeError(f"release: {self._tell(mode)} does not have it; only a thread that has can do this")
         if held[mode] == 1:
             for code in calls(library.pshm_rwlock_release, self._handle, mode, _this.number):
                 break

@@ -112,14 +112,15 @@ def wait_in_steps(ns: int, prepared: _native.pshm_wait, action: Callable[[], obj
     return. With a barrier's action, which runs if the caller is the last to arrive.
     """
     self = ctypes.byref(prepared)
-    interrupt = _interrupt_here()
-    left = Remaining(ns)
-    sequence = None
+    left: Remaining | None = None  # until it may have to sleep
+    sequence = 0
     try:
         for code in calls(library.pshm_wait_poll, self):
             if code != _native.PSHM_EBUSY:
                 break
-            if sequence is not None:
+            if left is None:
+                left, interrupt = Remaining(ns), _interrupt_here()
+            else:
                 slept = library.pshm_wait_sleep(self, sequence, left.ns, interrupt)
                 if slept == _native.PSHM_EINTERRUPTED:
                     _run_signal_handlers()

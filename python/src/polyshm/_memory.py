@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import operator
 import os
 import sys
 import weakref
@@ -58,6 +59,14 @@ def _encode(name: str | None) -> bytes | None:
     if "\0" in name:
         raise ValueError(f"name={name!r} is not a name: it has a NUL")
     return name.encode("utf-8", "surrogateescape")
+
+
+def number(operation: str, parameter: str, value: int) -> int:
+    """One that C can have; the library checks its range."""
+    number = operator.index(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{operation}: {parameter}={number} takes more than 64 bits")
+    return number
 
 
 class SharedMemory:

@@ -138,7 +138,7 @@ class SharedMemory:
         self._begin(out.value)
         return self
 
-    def _begin(self, segment: int) -> None:
+    def _begin(self, segment: Any) -> None:
         self._segment = segment
         self._closed = False
         # Every handle of the segment stays valid as long as this object, which its objects refer to.

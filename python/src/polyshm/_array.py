@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Iterator
 
 from . import _native
 from ._errors import Closed
-from ._library import library
+from ._library import check, library
 from ._memory import SharedMemory, SharedObject
 from ._types import BY_TYPE, ElementType, element_type
 
@@ -46,7 +46,7 @@ class Elements(SharedObject):
         """The lock that belongs to it. Nothing here takes it: `with shared.lock: ...`"""
         from ._lock import Lock
 
-        return Lock._of(self, self._lock(self._handle))
+        return Lock._of(self.memory, self.name, self._lock(self._handle))
 
     @property
     def _elements(self) -> memoryview:
@@ -62,6 +62,22 @@ class Elements(SharedObject):
             if not self.memory._closed:
                 self._type.packed([value])  # tells why, if it is the value
             raise
+
+    def _atomic(self, function: Any, index: Any, *operands: Any) -> tuple[int, Any]:
+        """The function's code and what it leaves in its last operand."""
+        elements = self._elements
+        try:
+            position = range(len(elements))[operator.index(index)]
+        except IndexError:
+            raise self._no_index(index) from None
+        cells = [self._type.cell(each) for each in operands]
+        code = function(
+            self._address + position * self._type.bytes, self._type.type, *(ctypes.byref(each) for each in cells)
+        )
+        return check(code), cells[-1].value
+
+    def _no_index(self, index: Any) -> IndexError:
+        return IndexError(f"{self!r}: index={index}; take {-len(self._view)} to {len(self._view) - 1}")
 
 
 class SharedArray(Elements, kind=_native.PSHM_ARRAY):
@@ -156,9 +172,6 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
         if elements:
             elements[:] = values
 
-    def _no_index(self, index: int) -> IndexError:
-        return IndexError(f"{self!r}: index={index}; take {-len(self)} to {len(self) - 1}")
-
     def __iter__(self) -> Iterator[Any]:
         return iter(self._elements)
 
@@ -174,6 +187,31 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
         one = self._type.packed([value]).tobytes()
         size = self._elements.nbytes
         library.pshm_fill(self._address, size, int.from_bytes(one * (8 // len(one)), sys.byteorder))
+
+    # ---- atomically ----
+
+    # Sequentially consistent, also with Java's volatile and atomic accesses and C's <stdatomic.h>. Each of
+    # them raises IndexError; TypeError and OverflowError for a value; Closed.
+
+    def get_volatile(self, index: int) -> Any:
+        """The element."""
+        return self._atomic(library.pshm_atomic_load, index, 0)[1]
+
+    def set_volatile(self, index: int, value: Any) -> None:
+        """Set the element."""
+        self._atomic(library.pshm_atomic_store, index, value)
+
+    def get_and_set(self, index: int, value: Any) -> Any:
+        """Set the element, and return the one before."""
+        return self._atomic(library.pshm_atomic_exchange, index, value, 0)[1]
+
+    def compare_and_set(self, index: int, expected: Any, value: Any) -> bool:
+        """Set the element if it is `expected`, by its bits, and tell whether it was."""
+        return self._atomic(library.pshm_atomic_compare_exchange, index, expected, value)[0] == 1
+
+    def get_and_add(self, index: int, delta: Any) -> Any:
+        """Add to the element, which wraps around, and return the one before. ValueError for booleans."""
+        return self._atomic(library.pshm_atomic_fetch_add, index, delta, 0)[1]
 
     # ---- a buffer ----
 

@@ -27,6 +27,10 @@ class ElementType:
     def bytes(self) -> int:
         return ctypes.sizeof(self.ctype)
 
+    def cell(self, value: Any) -> Any:
+        """The value in C. TypeError; OverflowError."""
+        return self.ctype.from_buffer_copy(self.packed([value]))
+
     def packed(self, values: Any) -> memoryview:
         """Values as a buffer: one of this type as it is, others converted. TypeError; OverflowError."""
         try:

@@ -58,5 +58,27 @@ class SharedValue(Elements, kind=_native.PSHM_VALUE):
     def value(self, value: Any) -> None:
         self._store(0, value)
 
+    # ---- atomically: as for a SharedArray ----
+
+    def get_volatile(self) -> Any:
+        """The value."""
+        return self._atomic(library.pshm_atomic_load, 0, 0)[1]
+
+    def set_volatile(self, value: Any) -> None:
+        """Set the value."""
+        self._atomic(library.pshm_atomic_store, 0, value)
+
+    def get_and_set(self, value: Any) -> Any:
+        """Set the value, and return the one before."""
+        return self._atomic(library.pshm_atomic_exchange, 0, value, 0)[1]
+
+    def compare_and_set(self, expected: Any, value: Any) -> bool:
+        """Set the value if it is `expected`, by its bits, and tell whether it was."""
+        return self._atomic(library.pshm_atomic_compare_exchange, 0, expected, value)[0] == 1
+
+    def get_and_add(self, delta: Any) -> Any:
+        """Add to the value, which wraps around, and return the one before. ValueError for booleans."""
+        return self._atomic(library.pshm_atomic_fetch_add, 0, delta, 0)[1]
+
     def __repr__(self) -> str:
         return f"SharedValue({self.typecode!r}, name={self.name!r}, segment={self.memory.name!r})"

@@ -11,6 +11,9 @@
  * runs a task in a new JVM that has what the task captures. {@link io.polyshm.SharedMemory} is
  * where they live, for those who want to give them names.
  *
+ * <p>Each object has a {@code handle()}, a text that any program of the host can {@code attach} it
+ * by: an argument of a command is enough to share it.
+ *
  * <h2>Memory effects</h2>
  *
  * What happens-before what, between threads as between processes:

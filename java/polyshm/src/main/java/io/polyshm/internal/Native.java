@@ -309,6 +309,14 @@ public final class Native {
                 () -> read.apply(info));
     }
 
+    /** The segment's object of that name. */
+    public static <T> T find(long segment, String name, Function<pshm_object_info, T> read) {
+        checkName("attach", name);
+        pshm_object_info info = new pshm_object_info(memory(Loader.sizeof(pshm_object_info.class)));
+        Errors.check(Natives.pshm_segment_find_object(segment, name, info));
+        return read.apply(info);
+    }
+
     /** The segment's live participants. */
     public static <T> List<T> participants(long segment, Function<pshm_participant_info, T> read) {
         pshm_participant_info info = participantInfo();

@@ -65,7 +65,7 @@ class AbiTest {
 
     @Test
     void shouldHaveElementsOfTheSameSize() throws Exception {
-        Map<Integer, Integer> sizes = new HashMap<>();
+        Map<Integer, Integer> sizes;
         try (SharedMemory memory = SharedMemory.anonymous(1 << 14)) {
             Map<String, Integer> bytes = new HashMap<>();
             for (Class<?> type : SharedArray.class.getPermittedSubclasses()) {
@@ -82,8 +82,12 @@ class AbiTest {
                 bytes.put(name, 1 << shift.getInt(null));
             }
             long segment = Native.segment(Native.How.OPEN, memory.name(), 0, 0, 0, false);
-            Native.objects(
-                    segment, info -> sizes.put(info.type(), bytes.get(Text.of(info.name()))));
+            sizes =
+                    Native.objects(
+                                    segment,
+                                    info -> Map.entry(info.type(), bytes.get(Text.of(info.name()))))
+                            .stream()
+                            .collect(toMap(Map.Entry::getKey, Map.Entry::getValue));
             Native.close(segment);
         }
         assertThat(sizes)

@@ -345,6 +345,24 @@ PSHM_API pshm_lock *pshm_value_lock(pshm_value *value);
 /* As pshm_array_open, for a lock that stands alone. */
 PSHM_API int pshm_lock_open(pshm_segment *segment, const char *name, pshm_lock **out);
 
+/* ---- atomic access, for languages that have no <stdatomic.h> ------------------------------ */
+
+/* One element, aligned, of an array or a value, by its pshm_type. All are sequentially consistent,
+ * and are what <stdatomic.h> has under these names and Java's VarHandle for volatile access, which
+ * may be mixed with them. `value`, `out`, `before` and `expected` point to one of the element's
+ * type; `out` and `before` receive what was there. PSHM_EINVAL: the type, or not aligned. */
+PSHM_API int pshm_atomic_load(const void *element, int type, void *out);
+PSHM_API int pshm_atomic_store(void *element, int type, const void *value);
+PSHM_API int pshm_atomic_exchange(void *element, int type, const void *value, void *before);
+
+/* Store `value` if the element is as *expected, to the bit: a NaN equals itself, 0.0 not -0.0.
+ * Returns 1 if it has, and 0 if not: then *expected is what is there. */
+PSHM_API int pshm_atomic_compare_exchange(void *element, int type, void *expected,
+                                          const void *value);
+
+/* The sum of integers wraps around. PSHM_EINVAL for PSHM_BOOLEAN. */
+PSHM_API int pshm_atomic_fetch_add(void *element, int type, const void *value, void *before);
+
 /* ---- locks ----------------------------------------------------------------------------- */
 
 /* Take the lock, waiting as long as it takes. A thread that holds it takes it once more.

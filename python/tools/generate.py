@@ -97,7 +97,7 @@ class Writer:
                 self.typedef(node)
             elif isinstance(node, c_ast.Decl) and isinstance(node.type, c_ast.FuncDecl):
                 self.function(node)
-        text = "\n".join([*self.lines, "", "", "def bind(library):", *self.functions, ""])
+        text = "\n".join([*self.lines, "", "", "def bind(library: ctypes.CDLL) -> None:", *self.functions, ""])
         return HEAD + re.sub(r"\n{4,}", "\n\n\n", text)
 
 

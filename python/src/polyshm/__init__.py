@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Typed arrays, values, locks and synchronizers in memory that processes share, in Python, Java and C."""
 
+from ._array import SharedArray
 from ._errors import (
     AlreadyExists,
     BrokenBarrier,
@@ -19,6 +20,7 @@ from ._errors import (
     WrongLayout,
 )
 from ._memory import Lifetime, ObjectInfo, Participant, SharedMemory, attach
+from ._value import SharedValue
 
 __all__ = [
     "AlreadyExists",
@@ -35,7 +37,9 @@ __all__ = [
     "Participant",
     "PermissionDenied",
     "PolyshmError",
+    "SharedArray",
     "SharedMemory",
+    "SharedValue",
     "TooManyParticipants",
     "TypeMismatch",
     "Unavailable",

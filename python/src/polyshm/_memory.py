@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
-import threading
+import os
+import sys
 import weakref
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,7 +14,7 @@ from enum import IntEnum
 from typing import Any, ClassVar, Iterator
 
 from . import _native
-from ._errors import Closed, NotFound
+from ._errors import Closed, NotFound, TypeMismatch
 from ._library import check, library
 from ._types import BY_TYPE
 
@@ -69,8 +71,7 @@ class SharedMemory:
     they are gone. One that is not closed is closed when it is collected, or when the process ends.
     """
 
-    _open: ClassVar[weakref.WeakValueDictionary[bytes, SharedMemory]] = weakref.WeakValueDictionary()
-    _open_guard: ClassVar[threading.Lock] = threading.Lock()
+    _by_address: ClassVar[weakref.WeakValueDictionary[int, SharedMemory]] = weakref.WeakValueDictionary()
 
     def __init__(self) -> None:
         raise TypeError("SharedMemory: take create, open, open_or_create or anonymous")
@@ -138,16 +139,18 @@ class SharedMemory:
         self._begin(out.value)
         return self
 
-    def _begin(self, segment: int) -> None:
+    def _begin(self, segment: Any) -> None:
         self._segment = segment
         self._closed = False
         # Every handle of the segment stays valid as long as this object, which its objects refer to.
         library.pshm_segment_pin(segment)
-        self._end = weakref.finalize(self, _end, segment)
-        with self._open_guard:
-            known = self._open.get(self._id)
-            if known is None or known._closed:
-                self._open[self._id] = self
+        weakref.finalize(self, _end, segment).atexit = False  # see _close_all
+        self._by_address[segment] = self
+
+    @classmethod
+    def _all(cls) -> list[SharedMemory]:
+        """Those that this process has, closed ones too. A copy is all that needs no lock."""
+        return [memory for memory in (each() for each in cls._by_address.valuerefs()) if memory is not None]
 
     # ---- what it is ----
 
@@ -251,16 +254,15 @@ class SharedMemory:
 
     def __reduce__(self) -> tuple[object, ...]:
         if self._closed:
-            raise Closed("PSHM_ECLOSED", f"pickle: segment={self.name} is closed")
+            raise Closed("PSHM_ECLOSED", f"pickle: segment={self.name} is closed; send it before its close")
         return _arrived, (self.name, self._id)
 
 
 def _arrived(name: str, identity: bytes) -> SharedMemory:
     """A segment that another process has sent: the one that is open already, if any."""
-    with SharedMemory._open_guard:
-        known = SharedMemory._open.get(identity)
-    if known is not None and not known._closed:
-        return known
+    for known in SharedMemory._all():
+        if known._id == identity and not known._closed:
+            return known
     memory = SharedMemory.open(name, allow_other_owner=True)
     if memory._id != identity:
         memory.close()
@@ -271,6 +273,51 @@ def _arrived(name: str, identity: bytes) -> SharedMemory:
 def _end(segment: int) -> None:
     library.pshm_segment_close(segment)  # refused if this process ends with a lock: the others are told
     library.pshm_segment_unpin(segment)
+
+
+# ---- the end of the process, and its forks ----
+
+
+def _close_all() -> None:
+    """Nothing is unmapped: daemon threads and views may live on to the very end."""
+    for memory in SharedMemory._all():
+        library.pshm_segment_close(memory._segment)
+
+
+def _follow_multiprocessing() -> None:
+    """Its processes end by os._exit, and forget at their start what Finalize was told before the fork.
+
+    It runs this one last: a child that it waits for may be about to open what it was sent.
+    """
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+
+        def begin(function: Any) -> None:
+            util.Finalize(None, function, exitpriority=-100)
+
+        util.register_after_fork(_close_all, begin)
+        begin(_close_all)
+
+
+def _forked() -> None:
+    for memory in SharedMemory._all():
+        code = library.pshm_segment_next_object(
+            memory._segment, ctypes.byref(ctypes.c_uint64()), ctypes.byref(_native.pshm_object_info())
+        )
+        if code == _native.PSHM_ECLOSED:  # there was no room for another participant
+            memory._closed = True
+    _follow_multiprocessing()
+
+
+@atexit.register
+def _exiting() -> None:
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is None or util.is_exiting():  # otherwise it is still to come
+        _close_all()
+
+
+_follow_multiprocessing()
+os.register_at_fork(after_in_child=_forked)
 
 
 class SharedObject:
@@ -313,6 +360,15 @@ class SharedObject:
     def handle(self) -> str:
         """What another process finds it by: `attach(handle)` here and in Java, a path of two names in C."""
         return f"{self.memory.name}/{self.name}"
+
+    @classmethod
+    def attach(cls, handle: str, *, allow_other_owner: bool = False) -> Any:
+        """As the function `attach`, and TypeMismatch if it is an object of another kind."""
+        found = attach(handle, allow_other_owner=allow_other_owner)
+        if not isinstance(found, cls):
+            found.close()
+            raise TypeMismatch("PSHM_ETYPE", f"attach: handle={handle!r} is {found!r}, and no {cls.__name__}")
+        return found
 
     def close(self) -> None:
         """Close the segment of one that was made without a segment; nothing for others."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import ctypes
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,43 @@ class ElementType:
     ctype: Any
     numpy: str
     """The name of numpy's dtype."""
+
+    @property
+    def bytes(self) -> int:
+        return ctypes.sizeof(self.ctype)
+
+    def cell(self, value: Any) -> Any:
+        """The value in C. TypeError; OverflowError."""
+        return self.ctype.from_buffer_copy(self.packed([value]))
+
+    def packed(self, values: Any) -> memoryview:
+        """Values as a buffer: one of this type as it is, others converted. TypeError; OverflowError."""
+        try:
+            given = memoryview(values)
+        except TypeError:
+            pass
+        else:
+            if given.contiguous and given.ndim == 1 and given.nbytes and self._is_in(given):
+                return given.cast("B").cast(self.typecode)
+        values = list(values)
+        try:
+            return memoryview(self._array(values))
+        except (TypeError, OverflowError):
+            for value in values:
+                try:
+                    self._array([value])
+                except (TypeError, OverflowError) as error:
+                    raise type(error)(f"value={value!r} is none of typecode={self.typecode!r}: {error}") from None
+            raise
+
+    def _is_in(self, given: memoryview) -> bool:
+        """ctypes and numpy have formats of their own for the same."""
+        return _BY_NAME.get(given.format.lstrip("@=<")) is self and given.itemsize == self.bytes
+
+    def _array(self, values: list[Any]) -> Any:
+        if self.ctype is ctypes.c_bool:
+            return memoryview(bytes(map(bool, values))).cast("?") if values else b""
+        return array.array(self.typecode, values)
 
 
 _ALL = (

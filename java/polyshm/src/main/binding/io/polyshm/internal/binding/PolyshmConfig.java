@@ -56,6 +56,15 @@ public class PolyshmConfig implements InfoMapper {
         // They call back; who names what is reaped is a program in C, and Java takes a barrier's steps.
         infoMap.put(new Info("pshm_reap_each", "pshm_barrier_await").skip());
 
+        // Java has VarHandle for it.
+        infoMap.put(new Info(
+                        "pshm_atomic_load",
+                        "pshm_atomic_store",
+                        "pshm_atomic_exchange",
+                        "pshm_atomic_compare_exchange",
+                        "pshm_atomic_fetch_add")
+                .skip());
+
         // The parser has no notion of an array of longs for a pointer to a handle.
         out(infoMap, "pshm_segment_create", "pshm_segment", "String name, long bytes, pshm_options options");
         out(infoMap, "pshm_segment_open", "pshm_segment", "String name, pshm_options options");

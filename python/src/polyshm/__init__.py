@@ -19,24 +19,36 @@ from ._errors import (
     Unavailable,
     WrongLayout,
 )
+from ._lock import Condition, Lock, Owner
 from ._memory import Lifetime, ObjectInfo, Participant, SharedMemory, attach
+from ._read_write_lock import ReadWriteLock
+from ._synchronizers import Barrier, BarrierBreak, Event, Latch, Semaphore
 from ._value import SharedValue
 
 __all__ = [
     "AlreadyExists",
+    "Barrier",
+    "BarrierBreak",
     "BrokenBarrier",
     "Busy",
     "Closed",
+    "Condition",
     "Death",
+    "Event",
+    "Latch",
     "Lifetime",
+    "Lock",
     "LockHeld",
     "MemoryFull",
     "NotFound",
     "ObjectInfo",
+    "Owner",
     "OwnerDied",
     "Participant",
     "PermissionDenied",
     "PolyshmError",
+    "ReadWriteLock",
+    "Semaphore",
     "SharedArray",
     "SharedMemory",
     "SharedValue",

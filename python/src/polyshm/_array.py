@@ -46,7 +46,7 @@ class Elements(SharedObject):
         """The lock that belongs to it. Nothing here takes it: `with shared.lock: ...`"""
         from ._lock import Lock
 
-        return Lock._of(self, self._lock(self._handle))
+        return Lock._of(self.memory, self.name, self._lock(self._handle))
 
     @property
     def _elements(self) -> memoryview:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 from pathlib import Path
+from typing import Any
 
 from . import _errors, _native
 
@@ -25,6 +26,11 @@ def _load() -> ctypes.CDLL:
 
 
 library = _load()
+
+
+def without_gil_release(name: str) -> Any:
+    """A function of one object that never waits. It is faster, as no other thread of Python gets its turn."""
+    return ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)((name, library))
 
 
 def check(code: int) -> int:

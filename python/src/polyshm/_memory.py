@@ -326,23 +326,27 @@ class SharedObject:
     _classes: ClassVar[dict[int, type[SharedObject]]] = {}
     _kind: ClassVar[int]
     _default_name: ClassVar[str]
+    _shown: ClassVar[dict[str, str]] = {}
+    """The constructor's parameters that the directory shows, and by which field."""
 
     memory: SharedMemory
     """The segment that it lives in."""
     name: str
     """Its name there."""
+    _handle: Any
 
     def __init_subclass__(cls, kind: int | None = None) -> None:
         if kind is not None:
             cls._kind = kind
             cls._classes[kind] = cls
 
-    def _place(self, memory: SharedMemory | None, name: str | None, type: int, length: int) -> None:
-        """In the segment given, or else in one of its own, which `close` closes."""
+    def _place(self, memory: SharedMemory | None, name: str | None, type: int, length: int, more: int = 0) -> None:
+        """In the segment given, or else in one of its own with room for `more` bytes, which `close` closes."""
         if (memory is None) != (name is None):
             raise TypeError(f"{self.__class__.__name__}: memory={memory}, name={name!r}: give both or none")
         self._owns = memory is None
-        self.memory = memory or SharedMemory.anonymous(check(library.pshm_object_bytes(self._kind, type, length)))
+        bytes = check(library.pshm_object_bytes(self._kind, type, length))
+        self.memory = memory or SharedMemory.anonymous(bytes + more)
         self.name = name or self._default_name
 
     def _got(self, function: Any, *parameters: int) -> None:
@@ -354,7 +358,8 @@ class SharedObject:
     @classmethod
     def _found(cls, memory: SharedMemory, info: _native.pshm_object_info) -> SharedObject:
         """The object that the directory shows."""
-        raise NotImplementedError
+        parameters = {each: getattr(info, field) for each, field in cls._shown.items()}
+        return cls(memory=memory, name=info.name.decode(), **parameters)  # type: ignore[call-arg]
 
     @property
     def handle(self) -> str:
@@ -383,6 +388,9 @@ class SharedObject:
 
     def __reduce__(self) -> tuple[object, ...]:
         return _arrived_object, (self.memory, self.name, self._owns)
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}(name={self.name!r}, memory={self.memory.name!r})"
 
 
 def _arrived_object(memory: SharedMemory, name: str, owns: bool) -> SharedObject:

@@ -1,0 +1,413 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Locks that tell when their owner died, and the conditions of a lock."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any, Callable, ClassVar, TypeVar
+
+from . import _native
+from ._errors import Death, NotFound, TypeMismatch
+from ._library import check, error, library, without_gil_release
+from ._memory import SharedMemory, SharedObject, _encode
+from ._waiting import FOREVER, acquire_nanoseconds, calls, nanoseconds, wait
+
+RepairHandler = Callable[[Death], object]
+_T = TypeVar("_T")
+_CONDITIONS = 8  # for which the segment of a lock of its own has room
+
+# These never wait, so other threads of Python need not get their turn meanwhile.
+_try_acquire = without_gil_release("pshm_lock_try_acquire")
+_release = without_gil_release("pshm_lock_release")
+_depth = without_gil_release("pshm_lock_depth")
+
+# A thread whose name is not known yet is refused by _try_acquire, and then tells it.
+library.pshm_thread_require_names(1)
+
+
+def tell_name() -> None:
+    """Tell the name by which others shall know the calling thread."""
+    library.pshm_thread_set_name(threading.current_thread().name.encode("utf-8", "replace"))
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock."""
+
+    pid: int
+    thread_id: int
+    """As `threading.get_native_id()` tells it."""
+    thread_name: str
+    """When it first took a lock, or last waited for one; cut to 23 bytes of UTF-8."""
+    since: datetime
+
+    @classmethod
+    def of(cls, holder: _native.pshm_holder) -> Owner | None:
+        if holder.pid == 0:
+            return None
+        since = datetime.fromtimestamp(holder.since_ns / 1e9, timezone.utc)
+        return cls(holder.pid, holder.tid, holder.thread_name.decode("utf-8", "replace"), since)
+
+
+class RobustLock(SharedObject):
+    """What the lock and the read-write lock have in common: to be abandoned, and repaired."""
+
+    _info_type: ClassVar[Any]
+    _inspect: ClassVar[Any]
+    _repair_handler: RepairHandler | None = None
+
+    def with_repair(self: _L, repair: RepairHandler | None) -> _L:
+        """The same lock, by an object that repairs by itself; this one remains the one to close."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _repair_handler=repair, _owns=False)
+        return other
+
+    def repair(self, function: RepairHandler) -> bool:
+        """Repair what an owner's death may have left half-done, if the lock is abandoned.
+
+        Acquires the lock, waiting for others that repair it or hold it, calls `function` with the last
+        `Death`, declares the lock good if that returns, and releases it. If it raises, or its process
+        dies, the lock stays abandoned. What the dead owner stored is visible to it, as far as it went.
+        Returns True if it ran, False if the lock is not abandoned. Closed.
+        """
+        if not self._acquire_abandoned():
+            return False
+        try:
+            death = self.last_death
+            assert death is not None
+            function(death)
+            self._mark_good()
+        finally:
+            self._release_repaired()
+        return True
+
+    def _acquire_abandoned(self) -> bool:
+        raise NotImplementedError
+
+    def _mark_good(self) -> None:
+        raise NotImplementedError
+
+    def _release_repaired(self) -> None:
+        raise NotImplementedError
+
+    def _acquire(self, ns: int, attempt: Callable[[int], int]) -> bool:
+        """By an attempt that takes the nanoseconds it may wait and returns a code, with repairs if there is a
+        handler."""
+        end = time.monotonic_ns() + ns
+        while True:
+            code = attempt(ns)
+            if code == 0:
+                return True
+            if code == _native.PSHM_ETIMEDOUT:
+                return False
+            if code != _native.PSHM_EOWNERDIED or self._repair_handler is None:
+                raise error(code)
+            self.repair(self._repair_handler)
+            if ns > 0:
+                ns = max(0, end - time.monotonic_ns())
+
+    def _info(self) -> Any:
+        info = self._info_type()
+        check(self._inspect(self._handle, ctypes.byref(info)))
+        return info
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether an owner died, as somebody has been told, and nobody has repaired the lock. Closed."""
+        return bool(self._info().abandoned)
+
+    @property
+    def last_death(self) -> Death | None:
+        """The last owner that died, None if none has. Closed."""
+        info = self._info()
+        return Death.of(info.dead, info.deaths) if info.dead.pid != 0 else None
+
+    def owner(self) -> Owner | None:
+        """Who holds it, to write if it is a read-write lock; as of a moment ago. Closed."""
+        info = self._info()
+        return Owner.of(getattr(info, info._fields_[0][0]))  # holder or writer
+
+    def locked(self) -> bool:
+        """Whether it has an owner, as of a moment ago. Closed."""
+        return self.owner() is not None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return *super().__reduce__(), {"_repair_handler": self._repair_handler}
+
+
+_L = TypeVar("_L", bound=RobustLock)
+
+
+class Lock(RobustLock, kind=_native.PSHM_LOCK):
+    """A reentrant lock between the threads of any number of processes.
+
+        lock = Lock(memory=memory, name="book")
+        with lock:
+            ...
+
+    The lock belongs to the thread that took it: only that one can release it, and it can take it again
+    any number of times. It is not fair.
+
+    Owner death: if a thread, or its process, dies holding the lock, the next to take it gets `OwnerDied`,
+    which says who died, and does not hold it. The lock is then abandoned, and everybody who tries to take
+    it is told so, until somebody runs `repair`, or takes it by an object that was made with a function
+    for that, which it travels with. A thread that ends without having released it counts as dead.
+
+    Memory effects: what a thread did before it released the lock is visible to those that take it after
+    that, in Python, Java and C. An attempt that fails has none.
+
+    A signal handler that raises, as that of Ctrl-C, ends a wait of the main thread, which does not hold
+    the lock then. Waiting releases the GIL.
+    """
+
+    _default_name = "lock"
+    _info_type = _native.pshm_lock_info
+    _inspect = library.pshm_lock_inspect
+    _belongs = False  # to the array or value of its name
+
+    def __init__(
+        self,
+        *,
+        memory: SharedMemory | None = None,
+        name: str | None = None,
+        repair: RepairHandler | None = None,
+    ) -> None:
+        """The lock of that name in a segment, made if there is none; or one in a segment of its own, which has
+        room for 8 conditions.
+
+        TypeMismatch; MemoryFull; Unavailable; Closed; ValueError for a name that cannot be.
+        """
+        conditions = _CONDITIONS * library.pshm_object_bytes(_native.PSHM_CONDITION, 0, 0)
+        self._place(memory, name, 0, 0, more=conditions)
+        self._got(library.pshm_lock_open)
+        self._bind(repair)
+
+    @classmethod
+    def _of(cls, memory: SharedMemory, name: str, handle: int) -> Lock:
+        """The lock that belongs to an array or value."""
+        self = object.__new__(cls)
+        self.memory, self.name, self._handle = memory, name, handle
+        self._owns, self._belongs = False, True
+        self._bind(None)
+        return self
+
+    def _bind(self, repair: RepairHandler | None) -> None:
+        self._repair_handler = repair
+        handle = ctypes.c_void_p(self._handle)
+        self._tries = calls(_try_acquire, handle)
+        self._release = partial(_release, handle)
+
+    # ---- to acquire and to release ----
+
+    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        """Take the lock, waiting for at most `timeout` seconds; -1 and None have no end.
+
+        Returns whether the caller holds it now. OwnerDied: it is abandoned, and the caller does not hold
+        it; Closed; ValueError and OverflowError as Python's own locks.
+        """
+        ns = FOREVER if timeout == -1 and blocking else acquire_nanoseconds(blocking, timeout)
+        for code in self._tries:
+            break
+        return code == 0 or self._acquire_slowly(code, ns)
+
+    def _acquire_slowly(self, code: int, ns: int) -> bool:
+        if code == _native.PSHM_EBUSY and ns == 0:
+            return False
+        tell_name()
+        return self._acquire(ns, self._await)
+
+    def _await(self, ns: int) -> int:
+        return wait(ns, _await, self._handle)
+
+    def release(self) -> None:
+        """Release it once; others get it when the caller has done so as often as it took it.
+
+        RuntimeError if the calling thread does not hold it; Closed.
+        """
+        code = self._release()
+        if code != 0:
+            raise error(code)
+
+    def __enter__(self) -> Lock:
+        for code in self._tries:
+            break
+        if code != 0:
+            self._acquire_slowly(code, FOREVER)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        code = self._release()
+        if code != 0:
+            raise error(code)
+
+    # ---- owner death ----
+
+    def _acquire_abandoned(self) -> bool:
+        tell_name()
+        code = wait(FOREVER, _await_abandoned, self._handle)
+        if code not in (0, _native.PSHM_EGOOD):
+            raise error(code)
+        return code == 0
+
+    def _mark_good(self) -> None:
+        check(library.pshm_lock_mark_good(self._handle))
+
+    def _release_repaired(self) -> None:
+        self.release()
+
+    # ---- who holds it ----
+
+    @property
+    def depth(self) -> int:
+        """How often the calling thread has to release it; 0 if it does not hold it."""
+        return int(_depth(self._handle))
+
+    @property
+    def held_by_me(self) -> bool:
+        """Whether the calling thread holds it."""
+        return self.depth > 0
+
+    def condition(self, name: str | None = None) -> Condition:
+        """The condition of that name of this lock: `Condition(self, name)`."""
+        return Condition(self, name)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        function, arguments, *state = super().__reduce__()
+        return (_arrived_lock, (self.memory, self.name), *state) if self._belongs else (function, arguments, *state)
+
+
+def _arrived_lock(memory: SharedMemory, name: str) -> Any:
+    return memory[name].lock  # type: ignore[attr-defined]
+
+
+def _await(lock: int, ns: ctypes.c_int64, interrupt: Any) -> Any:
+    return library.pshm_lock_acquire(lock) if ns.value < 0 else library.pshm_lock_timed_acquire(lock, ns)
+
+
+def _await_abandoned(lock: int, ns: ctypes.c_int64, interrupt: Any) -> Any:
+    return library.pshm_lock_acquire_abandoned(lock)
+
+
+class Condition(SharedObject, kind=_native.PSHM_CONDITION):
+    """What threads of any number of processes that hold a lock wait for, until another one notifies them.
+
+        with condition:
+            condition.wait_for(lambda: count.value > 0)
+
+    It is `threading.Condition` between processes: `with`, `acquire` and `release` are those of its lock.
+    A wait releases the lock, however often it was taken, and has it again when it returns or raises. A
+    signal handler that raises ends it when the lock is held again.
+
+    Process death: a thread that dies while it waits, or before it has the lock again, swallows no
+    notification. If one dies holding the lock, those that wait get `OwnerDied` and hold the lock, which is
+    abandoned: `with` releases it and leaves it so, `lock.repair` in place makes it good. If the lock has a
+    function for repairs, that runs before the wait returns. After `Closed` the lock is not held.
+    """
+
+    lock: Lock
+
+    def __init__(self, lock: Lock | None = None, name: str | None = None) -> None:
+        """The condition of that name, in the lock's segment, made if there is none; without a name a new one;
+        without a lock one of a lock of its own.
+
+        TypeMismatch if it is of another lock; MemoryFull; Closed; ValueError for a name that cannot be.
+        """
+        self._owns = lock is None
+        self.lock = lock or Lock()
+        self.memory = self.lock.memory
+        self.name = name or f"condition-{uuid.uuid4()}"
+        out = ctypes.c_void_p()
+        check(library.pshm_condition_open(self.lock._handle, _encode(self.name), ctypes.byref(out)))
+        self._handle = out.value
+
+    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        """As that of the lock."""
+        return self.lock.acquire(blocking, timeout)
+
+    def release(self) -> None:
+        """As that of the lock."""
+        self.lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for a notification, for at most `timeout` seconds. Returns False if the time is over.
+
+        RuntimeError if the caller does not hold the lock; OwnerDied: it holds it, and it is abandoned;
+        Closed: it does not hold it.
+        """
+        return self._wait(nanoseconds(timeout))
+
+    def _wait(self, ns: int) -> bool:
+        end = time.monotonic_ns() + ns
+        code = wait(ns, library.pshm_condition_wait, self._handle)
+        if code == _native.PSHM_EOWNERDIED and self.lock._repair_handler is not None:
+            self.lock.repair(self.lock._repair_handler)
+            code = _native.PSHM_ETIMEDOUT if ns >= 0 and time.monotonic_ns() >= end else 0
+        if code not in (0, _native.PSHM_ETIMEDOUT):
+            raise error(code)
+        return code == 0
+
+    def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T:
+        """Wait until `predicate()` is true, for at most `timeout` seconds. Returns what it returned last.
+
+        It is called holding the lock, first at once. Raises as `wait`.
+        """
+        ns = nanoseconds(timeout)
+        end = time.monotonic_ns() + ns
+        result = predicate()
+        while not result and ns != 0:
+            self._wait(ns)
+            if ns > 0:
+                ns = max(0, end - time.monotonic_ns())
+            result = predicate()
+        return result
+
+    def notify(self, n: int = 1) -> int:
+        """End the waits of at most `n` threads. Returns how many. RuntimeError if the caller does not hold the
+        lock; ValueError if `n` is below 0; Closed."""
+        if n < 0:
+            raise ValueError(f"notify: n={n} is negative; take 0 or more, or notify_all")
+        return check(library.pshm_condition_signal(self._handle, min(n, 2**31 - 1)))
+
+    def notify_all(self) -> int:
+        """End all waits. Returns how many. RuntimeError if the caller does not hold the lock; Closed."""
+        return check(library.pshm_condition_signal(self._handle, -1))
+
+    @property
+    def n_waiting(self) -> int:
+        """How many threads wait and have not been notified. RuntimeError if the caller does not hold the
+        lock; Closed."""
+        return check(library.pshm_condition_waiting(self._handle))
+
+    def __enter__(self) -> Condition:
+        self.lock.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+    @classmethod
+    def _found(cls, memory: SharedMemory, info: _native.pshm_object_info) -> SharedObject:
+        """The directory does not tell of which lock it is, but the library refuses all others."""
+        for each in memory._each(library.pshm_segment_next_object, _native.pshm_object_info):
+            if each.kind in (_native.PSHM_LOCK, _native.PSHM_ARRAY, _native.PSHM_VALUE):
+                found: Any = cls._classes[each.kind]._found(memory, each)
+                try:
+                    return cls(found if isinstance(found, Lock) else found.lock, info.name.decode())
+                except TypeMismatch:
+                    pass
+        raise NotFound("PSHM_ENOENT", f"condition: name={info.name.decode()}: its lock is not in the segment")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _arrived_condition, (self.lock, self.name, self._owns)
+
+
+def _arrived_condition(lock: Lock, name: str, owns: bool) -> Condition:
+    condition = Condition(lock, name)
+    condition._owns = owns
+    return condition

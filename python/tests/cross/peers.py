@@ -37,6 +37,7 @@ Where a wait or an attempt ends without what it was for, the value is 0, otherwi
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import select
 import signal
@@ -47,6 +48,9 @@ from pathlib import Path
 from typing import Callable
 
 LANGUAGES = ("c", "java", "python")
+
+ORDERS = list(itertools.product(LANGUAGES, repeat=2))
+"""Each with each, and with another of its own."""
 
 _SECONDS = 60  # without an answer until a test is given up
 _PR_SET_PDEATHSIG = 1

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Callable
 
 import pytest
-from peers import LANGUAGES, Peer
+from peers import LANGUAGES, ORDERS, Peer
 
 # Each type's zero, one, smallest, largest, and what is peculiar to it.
 EDGES = {
@@ -36,11 +35,11 @@ EDGES = {
 # NaNs that arithmetic, or a conversion to another type, makes quiet: a copy must not.
 SIGNALLING = {"float32": ["7f800001", "ffbfffff"], "float64": ["7ff0000000000001", "fff7ffffffffffff"]}
 
-ORDERS = pytest.mark.parametrize(("creator", "attacher"), itertools.product(LANGUAGES, repeat=2))
+EACH_ORDER = pytest.mark.parametrize(("creator", "attacher"), ORDERS)
 TYPES = pytest.mark.parametrize("type", EDGES)
 
 
-@ORDERS
+@EACH_ORDER
 @TYPES
 def test_should_read_elements_of_arrays(
     peer: Callable[[str], Peer], segment: str, creator: str, attacher: str, type: str
@@ -59,7 +58,7 @@ def test_should_read_elements_of_arrays(
         edges = edges[::-1]
 
 
-@ORDERS
+@EACH_ORDER
 @TYPES
 def test_should_read_arrays_in_bulk(
     peer: Callable[[str], Peer], segment: str, creator: str, attacher: str, type: str
@@ -80,7 +79,7 @@ def test_should_read_arrays_in_bulk(
         assert theirs.tell("read", handle) == element * len(edges)
 
 
-@ORDERS
+@EACH_ORDER
 @TYPES
 def test_should_read_values(
     peer: Callable[[str], Peer], segment: str, creator: str, attacher: str, type: str

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Callable
 
 import image
 import pytest
-from peers import LANGUAGES, Peer, await_that
+from peers import LANGUAGES, ORDERS, Peer, await_that
 
-ORDERS = pytest.mark.parametrize(("creator", "attacher"), itertools.product(LANGUAGES, repeat=2))
+EACH_ORDER = pytest.mark.parametrize(("creator", "attacher"), ORDERS)
 
 
 def open_array(peers: list[Peer], segment: str, type: str = "int64") -> str:
@@ -37,7 +36,7 @@ def at_once(peers: list[Peer], segment: str, *words: object) -> None:
 # ---- exclusion ----
 
 
-@ORDERS
+@EACH_ORDER
 @pytest.mark.parametrize("kind", ["lock", "array", "value"])
 def test_should_exclude_each_other(
     peer: Callable[[str], Peer], segment: str, creator: str, attacher: str, kind: str
@@ -102,7 +101,7 @@ def test_should_add_to_values(peer: Callable[[str], Peer], segment: str) -> None
 # ---- death ----
 
 
-@pytest.mark.parametrize(("dying", "repairing"), itertools.product(LANGUAGES, repeat=2))
+@pytest.mark.parametrize(("dying", "repairing"), ORDERS)
 def test_should_tell_all_of_a_death(peer: Callable[[str], Peer], segment: str, dying: str, repairing: str) -> None:
     """It comes while one waits; all are told who died, and one repairs."""
     owner = peer(dying)

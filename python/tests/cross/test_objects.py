@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Callable
 
 import pytest
-from peers import LANGUAGES, Peer
+from peers import LANGUAGES, ORDERS, Peer
 
-ORDERS = pytest.mark.parametrize(("creator", "attacher"), itertools.product(LANGUAGES, repeat=2))
+EACH_ORDER = pytest.mark.parametrize(("creator", "attacher"), ORDERS)
 TYPES = ("boolean", "int8", "int16", "char16", "int32", "int64", "float32", "float64")
 
 # The name, and how it is opened; a condition comes after its lock.
@@ -32,7 +31,7 @@ def open_all(peer: Peer, segment: str) -> None:
     peer.tell("condition.open", f"{segment}/condition", f"{segment}/lock")
 
 
-@ORDERS
+@EACH_ORDER
 def test_should_find_every_object(peer: Callable[[str], Peer], segment: str, creator: str, attacher: str) -> None:
     ours, theirs = peer(creator), peer(attacher)
     ours.tell("segment.create", segment, 1 << 16)
@@ -45,7 +44,7 @@ def test_should_find_every_object(peer: Callable[[str], Peer], segment: str, cre
     assert ours.tell("segment.objects", segment) == listing
 
 
-@ORDERS
+@EACH_ORDER
 def test_should_attach_by_handle(peer: Callable[[str], Peer], segment: str, creator: str, attacher: str) -> None:
     ours, theirs = peer(creator), peer(attacher)
     ours.tell("segment.create", segment, 1 << 16)

@@ -280,6 +280,8 @@ static int attach(void) {
     code = pshm_segment_find_object(segment, slash() + 1, &info);
     if (code < 0)
         return code;
+    if (kind == PSHM_ARRAY && info.kind != PSHM_ARRAY)
+        info.length = 1; /* let the library say that it is none */
     bool typed = kind == PSHM_ARRAY || kind == PSHM_VALUE;
     return open_object(segment, kind, typed ? type_of(word[3]) : info.type, (int64_t)info.length);
 }

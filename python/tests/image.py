@@ -12,6 +12,7 @@ GOLDEN = Path(__file__).parents[2] / "native/test/golden"
 # Of the header.
 READY = 8
 LAYOUT_MAJOR = 12
+LAYOUT_MINOR = 14
 PID_NAMESPACE = 24
 TOTAL_BYTES = 32
 CHECKSUM = 120

@@ -47,6 +47,8 @@ import time
 from pathlib import Path
 from typing import Callable
 
+from environment import native_test, needed
+
 LANGUAGES = ("c", "java", "python")
 
 ORDERS = list(itertools.product(LANGUAGES, repeat=2))
@@ -153,21 +155,9 @@ def await_that(condition: Callable[[], bool]) -> None:
 # ---- how each is started ----
 
 
-def native_test(name: str) -> str:
-    """A program of native/test."""
-    return str(Path(_environment("POLYSHM_NATIVE_TESTS", "the folder that CMake builds native/test in")) / name)
-
-
-def _environment(variable: str, what: str) -> str:
-    value = os.environ.get(variable)
-    if not value:
-        raise RuntimeError(f"{variable} is not set: it names {what}; scripts/cross-language sets all that is needed")
-    return value
-
-
 def _java() -> list[str]:
-    home = _environment("JAVA_HOME", "the JDK")
-    classpath = _environment("POLYSHM_CLASSPATH", "classes and test classes of java/polyshm, and the jars they need")
+    home = needed("JAVA_HOME", "the JDK")
+    classpath = needed("POLYSHM_CLASSPATH", "classes and test classes of java/polyshm, and the jars they need")
     # The JVM begins twice as fast, and its warnings are few.
     options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "--enable-native-access=ALL-UNNAMED"]
     return [f"{home}/bin/java", *options, "-cp", classpath, "io.polyshm.cross.Peer"]
@@ -178,7 +168,7 @@ def _python() -> list[str]:
 
 
 _COMMANDS: dict[str, Callable[[], list[str]]] = {
-    "c": lambda: [native_test("peer")],
+    "c": lambda: [str(native_test("peer"))],
     "java": _java,
     "python": _python,
 }

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test has: a watchdog, and an end that leaves nothing behind."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import itertools
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
+import signal
+from pathlib import Path
+
+import processes
+import pytest
+
+from polyshm import SharedMemory
+
+WATCHDOG_SECONDS = 120
+_numbers = itertools.count()
+
+
+def segments() -> set[Path]:
+    return set(Path("/dev/shm").glob("polyshm*"))
+
+
+def stop_children() -> None:
+    for helper in (multiprocessing.forkserver._forkserver, multiprocessing.resource_tracker._resource_tracker):
+        helper._stop()
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+    for children in Path("/proc/self/task").glob("*/children"):
+        for pid in map(int, children.read_text().split()):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    before = segments()
+    faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
+    yield
+    stop_children()
+    if segments() - before:  # by what the test's frames refer to
+        gc.collect()
+    faulthandler.cancel_dump_traceback_later()
+    left = segments() - before
+    for path in left:
+        path.unlink()
+    assert not left
+
+
+@pytest.fixture
+def name():
+    """A segment's name that nobody else uses; what has it goes after the test."""
+    name = f"pytest-{os.getpid()}-{next(_numbers)}"
+    yield name
+    Path("/dev/shm", f"polyshm.{name}").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def memory():
+    with SharedMemory.anonymous(1 << 20) as memory:
+        yield memory
+
+
+@pytest.fixture(params=("fork", "spawn", "forkserver"))
+def context(request):
+    """Each way in which multiprocessing starts a process."""
+    return multiprocessing.get_context(request.param)
+
+
+@pytest.fixture
+def python():
+    """Runs a program in a new Python and returns what it prints."""
+    return processes.python

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.internal.fork;
+
+import io.polyshm.SharedProcessException;
+import io.polyshm.internal.Native;
+import java.io.File;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+
+/**
+ * Starts programs, by way of polyshm-launch, which has the kernel kill them when this process ends;
+ * see {@code launch.c}. On Linux that comes with the end of the thread that has started the
+ * process, whichever that is: so this is the child's own, which waits for it.
+ *
+ * <p>A program runs when polyshm-launch has become it, which closes the pipe at its standard input.
+ * So this fills the pipe, and waits for room that there never is.
+ */
+public final class ProgramLauncher {
+    private static final File NOTHING = new File("/dev/null");
+
+    private final LaunchOptions options;
+    private final List<String> command;
+    private final CompletableFuture<ChildProgram> started = new CompletableFuture<>();
+
+    private ProgramLauncher(LaunchOptions options, List<String> command) {
+        this.options = options;
+        this.command = command;
+    }
+
+    /**
+     * Starts a child, and returns when the program runs.
+     *
+     * @param command the program and its arguments
+     */
+    public static ChildProgram start(LaunchOptions options, List<String> command) {
+        ProgramLauncher launcher = new ProgramLauncher(new LaunchOptions(options), command);
+        Child.startThread(launcher::run, "polyshm-child");
+        try {
+            return launcher.started.join();
+        } catch (CompletionException failure) {
+            throw launcher.failed(failure.getCause());
+        }
+    }
+
+    private RuntimeException failed(Throwable cause) {
+        if (cause instanceof RuntimeException exception) {
+            return exception;
+        }
+        if (cause instanceof Error error) {
+            throw error;
+        }
+        return new SharedProcessException(
+                "JAVA_ESTART",
+                "SharedProcess.start: the program could not be started: "
+                        + cause.getMessage()
+                        + ": command="
+                        + command
+                        + (options.directory == null ? "" : ", directory=" + options.directory),
+                cause);
+    }
+
+    /** The work of the child's own thread. */
+    private void run() {
+        ChildProgram child;
+        try {
+            child = launch();
+        } catch (Throwable failure) {
+            started.completeExceptionally(failure);
+            return;
+        }
+        Thread.currentThread().setName("polyshm-child-" + child.pid());
+        started.complete(child);
+        child.awaitExit();
+    }
+
+    private ChildProgram launch() throws IOException {
+        if (options.directory != null && !options.directory.toFile().isDirectory()) {
+            throw new IOException("the directory does not exist");
+        }
+        try (ScratchFile report = ScratchFile.create()) {
+            Process process = builder(report).start();
+            ChildProgram child = null;
+            try {
+                awaitProgram(process.getOutputStream());
+                String refused = StderrTail.ofFile(report.path().toFile());
+                if (!refused.isEmpty()) {
+                    throw new IOException(refused);
+                }
+                ChildProgram running = new ChildProgram(process, command, options);
+                running.startStderr();
+                child = running;
+            } finally {
+                if (child == null) {
+                    process.destroyForcibly();
+                }
+            }
+            return child;
+        }
+    }
+
+    private ProcessBuilder builder(ScratchFile report) throws IOException {
+        long parent = options.mayOutliveParent ? 0 : ProcessHandle.current().pid();
+        List<String> all = new ArrayList<>();
+        all.add(Native.launcher().toString());
+        all.add(String.valueOf(parent));
+        all.add(report.path().toString());
+        all.add((options.input == null ? NOTHING : options.input).toString());
+        all.addAll(command);
+        ProcessBuilder builder = new ProcessBuilder(all);
+        options.prepare(builder);
+        return builder;
+    }
+
+    private static void awaitProgram(OutputStream pipe) {
+        byte[] nothing = new byte[8 << 10]; // what goes to the pipe without another copy
+        try {
+            while (true) {
+                pipe.write(nothing);
+            }
+        } catch (IOException closed) {
+            // The program runs, or polyshm-launch has ended.
+        }
+    }
+}

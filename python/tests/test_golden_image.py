@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator
 
 import image
 import pytest
@@ -21,18 +20,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def segment() -> Iterator[str]:
-    name = f"golden-{os.getpid()}"
-    yield name
-    Path(image.path(name)).unlink()
-
-
-def test_should_read_the_golden_image(segment: str) -> None:
-    descriptor = os.open(image.path(segment), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def test_should_read_the_golden_image(name: str) -> None:
+    descriptor = os.open(image.path(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     os.write(descriptor, image.golden())
     os.close(descriptor)
-    with SharedMemory.open(segment) as memory:
+    with SharedMemory.open(name) as memory:
         listed = memory.objects()
         assert len(listed) == 10
         assert SharedArray("i", 3, memory=memory, name="ints").tolist() == [1, -2, 2**31 - 1]
@@ -58,8 +50,8 @@ def test_should_read_the_golden_image(segment: str) -> None:
         assert memory.objects() == listed  # none of them is new
 
 
-def test_should_write_the_golden_image(segment: str) -> None:
-    with SharedMemory.create(segment, 32768) as memory:
+def test_should_write_the_golden_image(name: str) -> None:
+    with SharedMemory.create(name, 32768) as memory:
         SharedArray("i", 3, memory=memory, name="ints")[:] = [1, -2, 2**31 - 1]
         SharedValue("d", memory=memory, name="pi").value = 3.25
         lock = Lock(memory=memory, name="lock")
@@ -72,5 +64,5 @@ def test_should_write_the_golden_image(segment: str) -> None:
         lock.condition("condition")
     compare = native_test("golden_test")
     golden = image.GOLDEN / "linux-x86_64-glibc.txt"
-    compared = subprocess.run([compare, golden, "compare", image.path(segment)], capture_output=True, text=True)
+    compared = subprocess.run([compare, golden, "compare", image.path(name)], capture_output=True, text=True)
     assert (compared.returncode, compared.stdout, compared.stderr) == (0, "equal\n", "")

@@ -36,11 +36,9 @@ Where a wait or an attempt ends without what it was for, the value is 0, otherwi
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -48,6 +46,7 @@ from pathlib import Path
 from typing import Callable
 
 from environment import native_test, needed
+from processes import die_with_parent, lasting
 
 LANGUAGES = ("c", "java", "python")
 
@@ -55,7 +54,6 @@ ORDERS = list(itertools.product(LANGUAGES, repeat=2))
 """Each with each, and with another of its own."""
 
 _SECONDS = 60  # without an answer until a test is given up
-_PR_SET_PDEATHSIG = 1
 
 
 class Refused(Exception):
@@ -75,9 +73,10 @@ class Peer:
             _COMMANDS[language](),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            preexec_fn=_end_with_parent,
+            preexec_fn=die_with_parent,
         )
         self.pid = self._process.pid
+        lasting.add(self.pid)
         self._rest = b""
         self.waits = False
         """A command has begun and not ended."""
@@ -133,6 +132,7 @@ class Peer:
 
     def kill(self) -> None:
         """kill -9."""
+        lasting.discard(self.pid)
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -172,10 +172,3 @@ _COMMANDS: dict[str, Callable[[], list[str]]] = {
     "java": _java,
     "python": _python,
 }
-
-
-_libc = ctypes.CDLL(None)
-
-
-def _end_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

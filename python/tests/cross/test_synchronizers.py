@@ -122,6 +122,38 @@ def test_should_wake_who_waits_for_a_condition(
     ours.tell("lock.release", lock)
 
 
+@pytest.mark.parametrize(("dying", "waiting"), ORDERS)
+def test_should_tell_who_waits_for_a_condition_of_a_death(
+    peer: Callable[[str], Peer], segment: str, dying: str, waiting: str
+) -> None:
+    """Who waited has the lock, which is abandoned: others neither get it nor are told before that one has."""
+    owner, here, other = peer(dying), peer(waiting), peer("c")
+    lock = f"{segment}/lock"
+    for each in (owner, here, other):
+        each.tell("segment.openOrCreate", segment, 1 << 16)
+        each.tell("lock.open", lock)
+    handle = open_in([owner, here], segment, "condition", lock)
+    here.tell("lock.acquire", lock)
+    here.begin("condition.wait", handle, -1)
+    owner.tell("lock.acquire", lock)
+    assert owner.tell("condition.signal", handle, 1) == "1"
+    owner.kill()
+    told = here.refused()
+    assert (told.name, told.text) == ("PSHM_EOWNERDIED", f"pid={owner.pid} deaths=1")
+    assert other.tell("lock.try", lock) == "0"
+    assert here.info("lock.info", lock) == {
+        "owner": str(here.pid),
+        "abandoned": "1",
+        "dead": str(owner.pid),
+        "deaths": "1",
+    }
+    assert here.tell("lock.repair", lock) == str(owner.pid)
+    assert other.tell("lock.try", lock) == "0"
+    here.tell("lock.release", lock)
+    assert other.tell("lock.try", lock) == "1"
+    other.tell("lock.release", lock)
+
+
 # ---- barriers ----
 
 

@@ -344,7 +344,7 @@ def test_should_go_with_a_child_that_first_imports_the_package(name):
 
 
 PARENT_ENDS_FIRST = """
-import multiprocessing, polyshm, sys, time
+import multiprocessing.util, polyshm, sys  # so at exit polyshm has its turn first
 
 def use(shared):
     shared[0] = 1

@@ -275,7 +275,7 @@ static void show(const pshm__entry *entry, pshm_object_info *out) {
     out->name[sizeof(out->name) - 1] = '\0';
     out->kind = (int32_t)entry->kind;
     out->type = (int32_t)entry->type;
-    out->length = entry->length;
+    out->length = entry->kind == PSHM_CONDITION ? 0 : entry->length; /* where its lock is */
     out->bytes = entry->bytes;
 }
 

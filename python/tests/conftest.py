@@ -33,7 +33,7 @@ def stop_children() -> None:
         child.kill()
         child.join()
     for children in Path("/proc/self/task").glob("*/children"):
-        for pid in map(int, children.read_text().split()):
+        for pid in {*map(int, children.read_text().split())} - processes.lasting:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
 

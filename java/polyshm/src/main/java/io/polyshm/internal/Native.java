@@ -96,7 +96,7 @@ public final class Native {
                     found.getProtocol().equals("file")
                             ? Path.of(URI.create(found.toString())).toFile()
                             : Loader.cacheResource(found);
-            if (!file.canExecute() && !(file.setExecutable(true) && file.canExecute())) {
+            if (!file.canExecute() && !(file.setExecutable(true, false) && file.canExecute())) {
                 throw new IOException(
                         file
                                 + " cannot be executed; name a folder where it can with"

@@ -378,6 +378,15 @@ PSHM_API int pshm_lock_try_acquire(pshm_lock *lock);
  * not wait. PSHM_ETIMEDOUT if they are over. */
 PSHM_API int pshm_lock_timed_acquire(pshm_lock *lock, int64_t timeout_ns);
 
+/* The same as pshm_lock_acquire and pshm_lock_acquire_abandoned, but with a wait that can be left:
+ * time, interrupt, signals, close and the codes for these are those of every synchronizer, see
+ * below, so that a close is told at once. A handler that was installed with SA_RESTART need not end
+ * it. Before Linux 5.16, and where a sandbox refuses futex_waitv, interrupts of other threads and a
+ * close are looked for ten times a second; the lock itself and signals are told at once. */
+PSHM_API int pshm_lock_await(pshm_lock *lock, int64_t timeout_ns, pshm_interrupt *interrupt);
+PSHM_API int pshm_lock_await_abandoned(pshm_lock *lock, int64_t timeout_ns,
+                                       pshm_interrupt *interrupt);
+
 /* Give the lock back once. PSHM_ENOTOWNER if the calling thread does not hold it; PSHM_ECLOSED if
  * the segment is closed, as nobody here can hold it then. */
 PSHM_API int pshm_lock_release(pshm_lock *lock);

@@ -88,7 +88,9 @@ public final class Native {
         if (launcher == null || !launcher.canExecute()) {
             URL found = find(LAUNCHER);
             if (found == null) {
-                throw new IOException(LAUNCHER + " is not where the native library is");
+                throw new IOException(
+                        LAUNCHER
+                                + " is not in the artifact of the native library; take that of this version");
             }
             File file =
                     found.getProtocol().equals("file")

@@ -36,6 +36,7 @@ def pytest_configure(config):
         SharedMemory.reap()
         os._exit(0)
     os.close(end)
+    processes.lasting.add(config.cleaner)
 
 
 def pytest_unconfigure(config):
@@ -47,24 +48,24 @@ def segments() -> set[Path]:
     return set(Path("/dev/shm").glob("polyshm*"))
 
 
-def stop_children(cleaner: int) -> None:
+def stop_children() -> None:
     for helper in (multiprocessing.forkserver._forkserver, multiprocessing.resource_tracker._resource_tracker):
         helper._stop()
     for child in multiprocessing.active_children():
         child.kill()
         child.join()
     for children in Path("/proc/self/task").glob("*/children"):
-        for pid in {*map(int, children.read_text().split())} - processes.lasting - {cleaner}:
+        for pid in {*map(int, children.read_text().split())} - processes.lasting:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(pytestconfig):
+def nothing_left():
     before = segments()
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
     yield
-    stop_children(pytestconfig.cleaner)
+    stop_children()
     if segments() - before:  # by what the test's frames refer to
         gc.collect()
     faulthandler.cancel_dump_traceback_later()

@@ -7,8 +7,19 @@ import struct
 import sys
 from typing import Any, Callable
 
-import polyshm
-from polyshm import Barrier, Event, Latch, Lock, OwnerDied, ReadWriteLock, Semaphore, SharedArray, SharedMemory, SharedValue
+from polyshm import (
+    Barrier,
+    Condition,
+    Event,
+    Latch,
+    Lock,
+    OwnerDied,
+    ReadWriteLock,
+    Semaphore,
+    SharedArray,
+    SharedMemory,
+    SharedValue,
+)
 
 TYPECODES = {
     "boolean": "?",
@@ -30,7 +41,7 @@ CLASSES = {
     "latch": Latch,
     "barrier": Barrier,
     "rwlock": ReadWriteLock,
-    "condition": polyshm.Condition,
+    "condition": Condition,
 }
 KINDS = {each.__name__: kind for kind, each in CLASSES.items()}
 

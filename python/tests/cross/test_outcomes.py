@@ -213,8 +213,9 @@ WRONG: dict[str, tuple[Callable[[bytearray], None], bool]] = {
 def test_should_refuse_another_layout(peer: Callable[[str], Peer], segment: str, language: str, what: str) -> None:
     rewritten(segment, *WRONG[what])
     here = peer(language)
-    for words in (("segment.open", segment), ("segment.openOrCreate", segment, 4096), ("attach", f"{segment}/a", "lock")):
-        expect(here.refused(*words), language, "PSHM_ELAYOUT")
+    for command, *rest in (("segment.open",), ("segment.openOrCreate", 4096)):
+        expect(here.refused(command, segment, *rest), language, "PSHM_ELAYOUT")
+    expect(here.refused("attach", f"{segment}/a", "lock"), language, "PSHM_ELAYOUT")
     here.tell("segment.unlink", segment)
 
 

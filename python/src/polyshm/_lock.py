@@ -283,7 +283,7 @@ class Lock(RobustLock, kind=_native.PSHM_LOCK):
 
 
 def _arrived_lock(memory: SharedMemory, name: str) -> Any:
-    return memory[name].lock  # type: ignore[attr-defined]
+    return memory[name].lock
 
 
 class Condition(SharedObject, kind=_native.PSHM_CONDITION):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import sys
-from typing import Any, ClassVar, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Iterator
 
 from . import _native
 from ._errors import Closed
@@ -14,12 +14,16 @@ from ._library import check, library
 from ._memory import SharedMemory, SharedObject
 from ._types import BY_TYPE, ElementType, element_type
 
+if TYPE_CHECKING:
+    from ._lock import Lock
+
 
 class Elements(SharedObject):
     """Elements of one type."""
 
     _data: ClassVar[Any]
     _lock: ClassVar[Any]
+    _own_lock: Lock | None = None
 
     def _init(self, element: ElementType, length: int) -> None:
         """To be called when it has its handle."""
@@ -42,11 +46,13 @@ class Elements(SharedObject):
         return self._type.bytes
 
     @property
-    def lock(self) -> Any:
-        """The lock that belongs to it. Nothing here takes it: `with shared.lock: ...`"""
-        from ._lock import Lock
+    def lock(self) -> Lock:
+        """The lock that belongs to it, always the same object. Nothing here takes it: `with shared.lock: ...`"""
+        if self._own_lock is None:
+            from ._lock import Lock
 
-        return Lock._of(self.memory, self.name, self._lock(self._handle))
+            self._own_lock = Lock._of(self.memory, self.name, self._lock(self._handle))
+        return self._own_lock
 
     @property
     def _elements(self) -> memoryview:

@@ -347,7 +347,7 @@ class SharedObject:
         self._owns = memory is None
         bytes = check(library.pshm_object_bytes(self._kind, type, length))
         self.memory = memory or SharedMemory.anonymous(bytes + more)
-        self.name = name or self._default_name
+        self.name = self._default_name if name is None else name
 
     def _got(self, function: Any, *parameters: int) -> None:
         """Get or create it."""

@@ -23,10 +23,9 @@
 static int fail(const char *report, const char *what, const char *value) {
     int error = errno;
     FILE *file = fopen(report, "w");
-    if (file != NULL) {
-        fprintf(file, "%s=%s: %s", what, value, strerror(error));
+    fprintf(file == NULL ? stderr : file, "%s=%s: %s", what, value, strerror(error));
+    if (file != NULL)
         fclose(file);
-    }
     return 127;
 }
 

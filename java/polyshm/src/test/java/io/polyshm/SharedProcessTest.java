@@ -8,7 +8,9 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -16,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -313,6 +316,24 @@ class SharedProcessTest {
                         .start();
         assertThat(orphan.waitFor()).isEqualTo(127);
         assertThat(file).doesNotExist();
+    }
+
+    @Test
+    void shouldWaitWhenTheLauncherIsStillBeingWritten() throws Exception {
+        ThreadKind.Task<SharedProcess> starter;
+        try (OutputStream writer = new FileOutputStream(launcher(), true)) {
+            starter = ThreadKind.PLATFORM.start(() -> SharedProcess.start("true"));
+            await().until(SharedProcessTest::isTryingAgain);
+            assertThat(starter.result().isDone()).isFalse();
+        }
+        starter.get().join();
+    }
+
+    private static boolean isTryingAgain() {
+        return Thread.getAllStackTraces().entrySet().stream()
+                .filter(each -> each.getKey().getName().equals("polyshm-child"))
+                .flatMap(each -> Stream.of(each.getValue()))
+                .anyMatch(frame -> frame.getMethodName().equals("sleep"));
     }
 
     // ---- what cannot be started ----

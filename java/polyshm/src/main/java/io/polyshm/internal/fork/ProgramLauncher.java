@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.regex.Pattern;
 
 /**
  * Starts programs, by way of polyshm-launch, which has the kernel kill them when this process ends;
@@ -21,6 +22,10 @@ import java.util.concurrent.CompletionException;
  */
 public final class ProgramLauncher {
     private static final File NOTHING = new File("/dev/null");
+
+    private static final Pattern FILE_BUSY = Pattern.compile("error[=:] ?26\\b"); // ETXTBSY
+    private static final long BUSY_MILLIS = 10;
+    private static final int BUSY_ATTEMPTS = 1000;
 
     private final LaunchOptions options;
     private final List<String> command;
@@ -38,11 +43,14 @@ public final class ProgramLauncher {
      */
     public static ChildProgram start(LaunchOptions options, List<String> command) {
         ProgramLauncher launcher = new ProgramLauncher(new LaunchOptions(options), command);
-        Child.startThread(launcher::run, "polyshm-child");
         try {
+            String program = Native.launcher().toString();
+            Child.startThread(() -> launcher.run(program), "polyshm-child");
             return launcher.started.join();
         } catch (CompletionException failure) {
             throw launcher.failed(failure.getCause());
+        } catch (IOException failure) {
+            throw launcher.failed(failure);
         }
     }
 
@@ -64,10 +72,10 @@ public final class ProgramLauncher {
     }
 
     /** The work of the child's own thread. */
-    private void run() {
+    private void run(String launcher) {
         ChildProgram child;
         try {
-            child = launch();
+            child = launch(launcher);
         } catch (Throwable failure) {
             started.completeExceptionally(failure);
             return;
@@ -77,12 +85,12 @@ public final class ProgramLauncher {
         child.awaitExit();
     }
 
-    private ChildProgram launch() throws IOException {
+    private ChildProgram launch(String launcher) throws IOException, InterruptedException {
         if (options.directory != null && !options.directory.toFile().isDirectory()) {
             throw new IOException("the directory does not exist");
         }
         try (ScratchFile report = ScratchFile.create()) {
-            Process process = builder(report).start();
+            Process process = start(builder(launcher, report));
             ChildProgram child = null;
             try {
                 awaitProgram(process.getOutputStream());
@@ -102,10 +110,10 @@ public final class ProgramLauncher {
         }
     }
 
-    private ProcessBuilder builder(ScratchFile report) throws IOException {
+    private ProcessBuilder builder(String launcher, ScratchFile report) {
         long parent = options.mayOutliveParent ? 0 : ProcessHandle.current().pid();
         List<String> all = new ArrayList<>();
-        all.add(Native.launcher().toString());
+        all.add(launcher);
         all.add(String.valueOf(parent));
         all.add(report.path().toString());
         all.add((options.input == null ? NOTHING : options.input).toString());
@@ -113,6 +121,23 @@ public final class ProgramLauncher {
         ProcessBuilder builder = new ProcessBuilder(all);
         options.prepare(builder);
         return builder;
+    }
+
+    /**
+     * A file that was just extracted cannot be executed while a process that was forked meanwhile,
+     * and has not yet closed what it inherited, has it open to write.
+     */
+    private static Process start(ProcessBuilder builder) throws IOException, InterruptedException {
+        for (int attempt = 1; ; attempt++) {
+            try {
+                return builder.start();
+            } catch (IOException refused) {
+                if (attempt == BUSY_ATTEMPTS || !FILE_BUSY.matcher(refused.toString()).find()) {
+                    throw refused;
+                }
+            }
+            Thread.sleep(BUSY_MILLIS);
+        }
     }
 
     private static void awaitProgram(OutputStream pipe) {

@@ -85,10 +85,11 @@ int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *o
             return 1;
         }
     }
-    return pshm__fail(PSHM_ELAYOUT,
-                      "segment=%s: its directory is damaged at offset=%" PRIu64
-                      "; unlink it and create it anew",
-                      segment->name, segment->heap_offset + offset);
+    pshm__fail(PSHM_ELAYOUT,
+               "segment=%s: its directory is damaged at offset=%" PRIu64
+               "; unlink it and create it anew",
+               segment->name, segment->heap_offset + offset);
+    return PSHM_ELAYOUT; /* so that the compiler sees that it is not 1 */
 }
 
 /* 1 and the entry of that name, 0 and where the next may begin if there is none, or PSHM_ELAYOUT.

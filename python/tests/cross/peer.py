@@ -32,7 +32,7 @@ TYPECODES = {
     "float64": "d",
 }
 NAMES = {typecode: name for name, typecode in TYPECODES.items()}
-CLASSES = {
+CLASSES: dict[str, Any] = {
     "array": SharedArray,
     "value": SharedValue,
     "lock": Lock,

@@ -126,6 +126,15 @@ static int segment_open_or_create(void) {
     return keep_if(pshm_segment_open_or_create(word[1], number(2), NULL, &segment), &segment);
 }
 
+static int segment_anonymous(void) {
+    pshm_segment *segment;
+    int code = pshm_segment_create(NULL, number(1), NULL, &segment);
+    if (code < 0)
+        return code;
+    keep(pshm_segment_name(segment), segment);
+    return say("%s", pshm_segment_name(segment));
+}
+
 static int segment_close(void) { return pshm_segment_close(segment_of(1)); }
 static int segment_unlink(void) { return pshm_segment_unlink(word[1]); }
 
@@ -510,6 +519,7 @@ static const struct {
 } commands[] = {{"segment.create", segment_create},
                 {"segment.open", segment_open},
                 {"segment.openOrCreate", segment_open_or_create},
+                {"segment.anonymous", segment_anonymous},
                 {"segment.close", segment_close},
                 {"segment.unlink", segment_unlink},
                 {"segment.objects", segment_objects},

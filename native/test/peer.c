@@ -126,6 +126,15 @@ static int segment_open_or_create(void) {
     return keep_if(pshm_segment_open_or_create(word[1], number(2), NULL, &segment), &segment);
 }
 
+static int segment_anonymous(void) {
+    pshm_segment *segment;
+    int code = pshm_segment_create(NULL, number(1), NULL, &segment);
+    if (code < 0)
+        return code;
+    keep(pshm_segment_name(segment), segment);
+    return say("%s", pshm_segment_name(segment));
+}
+
 static int segment_close(void) { return pshm_segment_close(segment_of(1)); }
 static int segment_unlink(void) { return pshm_segment_unlink(word[1]); }
 
@@ -195,44 +204,52 @@ static int open_object(pshm_segment *segment, int kind, int type, int64_t length
     object made = {.type = type, .length = (uint64_t)length};
     const char *name = slash() + 1;
     snprintf(made.handle, sizeof(made.handle), "%s", word[1]);
+    pshm_array *array;
+    pshm_value *value;
+    pshm_semaphore *semaphore;
+    pshm_event *event;
+    pshm_latch *latch;
+    pshm_barrier *barrier;
+    pshm_rwlock *rwlock;
     int code;
     switch (kind) {
-    case PSHM_ARRAY: {
-        pshm_array *array;
+    case PSHM_ARRAY:
         if ((code = pshm_array_open(segment, name, type, length, &array)) == 0) {
             made.native = array;
             made.data = pshm_array_data(array);
             made.lock = pshm_array_lock(array);
         }
         break;
-    }
-    case PSHM_VALUE: {
-        pshm_value *value;
+    case PSHM_VALUE:
         if ((code = pshm_value_open(segment, name, type, &value)) == 0) {
             made.native = value;
             made.data = pshm_value_data(value);
             made.lock = pshm_value_lock(value);
         }
         break;
-    }
     case PSHM_LOCK:
         if ((code = pshm_lock_open(segment, name, &made.lock)) == 0)
             made.native = made.lock;
         break;
     case PSHM_SEMAPHORE:
-        code = pshm_semaphore_open(segment, name, length, type,
-                                   (pshm_semaphore **)(void *)&made.native);
+        if ((code = pshm_semaphore_open(segment, name, length, type, &semaphore)) == 0)
+            made.native = semaphore;
         break;
     case PSHM_EVENT:
-        code = pshm_event_open(segment, name, (pshm_event **)(void *)&made.native);
+        if ((code = pshm_event_open(segment, name, &event)) == 0)
+            made.native = event;
         break;
     case PSHM_LATCH:
-        code = pshm_latch_open(segment, name, length, (pshm_latch **)(void *)&made.native);
+        if ((code = pshm_latch_open(segment, name, length, &latch)) == 0)
+            made.native = latch;
         break;
     case PSHM_BARRIER:
-        code = pshm_barrier_open(segment, name, length, (pshm_barrier **)(void *)&made.native);
+        if ((code = pshm_barrier_open(segment, name, length, &barrier)) == 0)
+            made.native = barrier;
         break;
-    default: code = pshm_rwlock_open(segment, name, (pshm_rwlock **)(void *)&made.native);
+    default:
+        if ((code = pshm_rwlock_open(segment, name, &rwlock)) == 0)
+            made.native = rwlock;
     }
     if (code >= 0)
         *place() = made;
@@ -510,6 +527,7 @@ static const struct {
 } commands[] = {{"segment.create", segment_create},
                 {"segment.open", segment_open},
                 {"segment.openOrCreate", segment_open_or_create},
+                {"segment.anonymous", segment_anonymous},
                 {"segment.close", segment_close},
                 {"segment.unlink", segment_unlink},
                 {"segment.objects", segment_objects},

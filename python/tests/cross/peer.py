@@ -32,7 +32,7 @@ TYPECODES = {
     "float64": "d",
 }
 NAMES = {typecode: name for name, typecode in TYPECODES.items()}
-CLASSES = {
+CLASSES: dict[str, Any] = {
     "array": SharedArray,
     "value": SharedValue,
     "lock": Lock,
@@ -73,24 +73,31 @@ def methods(kind: str, **names: str) -> None:
 # ---- segments ----
 
 
-def keep(name: str, memory: SharedMemory) -> None:
-    segments[name] = memory
+def keep(memory: SharedMemory) -> None:
+    segments[memory.name] = memory
     opened.append(memory)
 
 
 @command("segment.create")
 def create(name: str, size: str) -> None:
-    keep(name, SharedMemory.create(name, int(size)))
+    keep(SharedMemory.create(name, int(size)))
 
 
 @command("segment.open")
 def open_segment(name: str) -> None:
-    keep(name, SharedMemory.open(name))
+    keep(SharedMemory.open(name))
 
 
 @command("segment.openOrCreate")
 def open_or_create(name: str, size: str) -> None:
-    keep(name, SharedMemory.open_or_create(name, int(size)))
+    keep(SharedMemory.open_or_create(name, int(size)))
+
+
+@command("segment.anonymous")
+def anonymous(size: str) -> str:
+    memory = SharedMemory.anonymous(int(size))
+    keep(memory)
+    return memory.name
 
 
 @command("segment.close")

@@ -7,6 +7,7 @@ opened is called by it from then on. Elements are their bits in hexadecimal. A t
 Where a wait or an attempt ends without what it was for, the value is 0, otherwise 1.
 
     segment.create NAME BYTES | segment.open NAME | segment.openOrCreate NAME BYTES
+    segment.anonymous BYTES         its name
     segment.close NAME | segment.unlink NAME
     segment.objects NAME            name:kind:type:length:bytes of each
     segment.participants NAME       the pid of each

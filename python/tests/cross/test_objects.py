@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Callable
 
+import image
 import pytest
 from peers import LANGUAGES, ORDERS, Peer
 
@@ -101,3 +103,20 @@ def test_should_create_once_when_all_three_begin_at_once(peer: Callable[[str], P
         each.end()
     assert len({each.tell("segment.objects", segment) for each in all_three}) == 1
     assert len(all_three[0].tell("segment.objects", segment).split()) == 1
+
+
+@pytest.mark.parametrize("end", ["reset", "kill"])
+@EACH_ORDER
+def test_should_outlive_its_maker(peer: Callable[[str], Peer], creator: str, attacher: str, end: str) -> None:
+    """An anonymous segment goes with the last that has it, whatever language that is of."""
+    ours, theirs = peer(creator), peer(attacher)
+    segment = ours.tell("segment.anonymous", 1 << 14)
+    handle = f"{segment}/a"
+    ours.tell("array.open", handle, "int32", 2)
+    ours.tell("set", handle, 1, "0000002a")
+    theirs.tell("attach", handle, "array", "int32")
+    ours.kill() if end == "kill" else ours.tell("reset")
+    assert theirs.tell("get", handle, 1) == "0000002a"
+    assert Path(image.path(segment)).exists()
+    theirs.tell("reset")
+    assert not Path(image.path(segment)).exists()

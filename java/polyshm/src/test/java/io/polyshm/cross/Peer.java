@@ -112,6 +112,7 @@ public final class Peer {
         does("segment.create", () -> keep(SharedMemory.create(words[1], number(2))));
         does("segment.open", () -> keep(SharedMemory.open(words[1])));
         does("segment.openOrCreate", () -> keep(SharedMemory.openOrCreate(words[1], number(2))));
+        add("segment.anonymous", () -> keep(SharedMemory.anonymous(number(1))));
         does("segment.close", () -> segments.get(words[1]).close());
         does("segment.unlink", () -> SharedMemory.unlink(words[1]));
         add(
@@ -129,9 +130,10 @@ public final class Peer {
         does("reset", this::reset);
     }
 
-    private void keep(SharedMemory memory) {
-        segments.put(words[1], memory);
+    private String keep(SharedMemory memory) {
+        segments.put(memory.name(), memory);
         opened.add(memory);
+        return memory.name();
     }
 
     private static String text(SharedMemory.ObjectInfo info) {

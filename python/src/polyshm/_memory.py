@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Iterator
 
 from . import _native
 from ._errors import Closed, NotFound, TypeMismatch
-from ._library import check, library
+from ._library import begin_exit, check, library
 from ._types import BY_TYPE
 
 
@@ -285,6 +285,7 @@ def _end(segment: int) -> None:
 
 def _close_all() -> None:
     """Nothing is unmapped: daemon threads and views may live on to the very end."""
+    begin_exit()
     for memory in SharedMemory._all():
         library.pshm_segment_close(memory._segment)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import itertools
@@ -49,15 +50,22 @@ def segments() -> set[Path]:
 
 
 def stop_children() -> None:
-    for helper in (multiprocessing.forkserver._forkserver, multiprocessing.resource_tracker._resource_tracker):
-        helper._stop()
     for child in multiprocessing.active_children():
         child.kill()
         child.join()
-    for children in Path("/proc/self/task").glob("*/children"):
-        for pid in {*map(int, children.read_text().split())} - processes.lasting:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+    for helper in (multiprocessing.forkserver._forkserver, multiprocessing.resource_tracker._resource_tracker):
+        helper._stop()  # waits for its children
+    for pid in children() - processes.lasting:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def children() -> set[int]:
+    found = []
+    for each in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found += each.read_text().split()
+    return set(map(int, found))
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +74,9 @@ def nothing_left():
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
     yield
     stop_children()
-    if segments() - before:  # by what the test's frames refer to
+    if segments() - before:  # of what the test's frames refer to, or killed children had
         gc.collect()
+        SharedMemory.reap()
     faulthandler.cancel_dump_traceback_later()
     left = segments() - before
     for path in left:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing as standard
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def start(context):
     for process in started:
         process.kill()
         process.join()
+        process.close()
 
 
 def ended_well(process):
@@ -71,7 +73,8 @@ def test_should_give_ours_from_a_context_and_the_standard_for_the_rest(context):
     assert context.get_context("spawn").get_start_method() == "spawn"
     assert context.Value("i").handle
     assert isinstance(context.Queue()._rlock, standard.synchronize.Lock)
-    assert context.Process is getattr(standard, "get_context")(context.get_start_method()).Process
+    assert context.Process is standard.get_context(context.get_start_method()).Process
+    assert pickle.loads(pickle.dumps(context)) is context.get_context(context.get_start_method()) is context
     with pytest.raises(ValueError):
         context.get_context("none")
 

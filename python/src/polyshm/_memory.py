@@ -305,19 +305,25 @@ def _close_after_threads() -> None:
     threading.Thread(target=wait, name="polyshm-end").start()
 
 
+_follows = False
+
+
 def _follow_multiprocessing() -> None:
-    """Its processes end by os._exit, and forget at their start what Finalize was told before the fork.
+    """Its processes end by os._exit, and forget at their start what Finalize was told before the fork, but not
+    what is to be done after it.
 
     It runs this one last: a child that it waits for may be about to open what it was sent.
     """
+    global _follows
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None:
+    if util is not None and not _follows:
 
         def begin(function: Any) -> None:
             util.Finalize(None, function, exitpriority=-100)
 
         util.register_after_fork(_close_after_threads, begin)
         begin(_close_after_threads)
+        _follows = True
 
 
 def _forked() -> None:

@@ -11,6 +11,7 @@ them as well. Everything else is the standard's own, and so are the locks in wha
 
 from __future__ import annotations
 
+import functools
 import importlib
 import multiprocessing as _standard
 from typing import Any
@@ -53,7 +54,13 @@ class _Context:
 
 def get_context(method: str | None = None) -> Any:
     """The context of a start method, or the default one. ValueError if there is none of that name."""
-    return _Context(_standard.get_context(method))
+    return _of(_standard.get_context(method))
+
+
+@functools.lru_cache(None)
+def _of(standard: Any) -> Any:
+    """One for each, whose class has the name of the standard's."""
+    return type(type(standard).__name__, (_Context,), {"__module__": __name__})(standard)
 
 
 def __getattr__(name: str) -> Any:

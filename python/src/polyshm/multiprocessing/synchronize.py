@@ -14,8 +14,9 @@ import time
 from typing import Any, Callable
 
 from .. import _lock, _native, _synchronizers
-from .._library import check, library
+from .._library import check, error, library
 from .._memory import SharedMemory
+from .._waiting import nanoseconds
 from . import _heap
 
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
@@ -43,25 +44,26 @@ class RLock(_lock.Lock):
     `repair`; the standard's is locked for ever then.
     """
 
+    _not_held: type[Exception] = AssertionError
+
     def __init__(self, *, ctx: Any = None) -> None:
         super().__init__(**_heap.place(_native.PSHM_LOCK))
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Take it, waiting for at most `timeout` seconds; None has no end. OwnerDied: it is not held."""
-        return super().acquire(block, _wait_of(block, timeout))
+        for code in self._tries:
+            break
+        return code == 0 or self._acquire_slowly(code, nanoseconds(timeout) if block else 0)
 
     def release(self) -> None:
-        """Release it once. AssertionError if the calling thread does not hold it."""
-        try:
-            super().release()
-        except RuntimeError as error:
-            raise self._not_held(str(error)) from None
+        """Release it once. AssertionError, or of a Lock ValueError, if the calling thread does not hold it."""
+        code = self._release()
+        if code != 0:
+            why = error(code)
+            raise self._not_held(str(why)) if code == _native.PSHM_ENOTOWNER else why
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-    def _not_held(self, why: str) -> Exception:
-        return AssertionError(why)
 
     def _shown_owner(self) -> tuple[str, int | str]:
         """In the words of the standard module."""
@@ -89,6 +91,8 @@ class Lock(RLock):
     without an end gets a RuntimeError. What one takes and another releases is a `Semaphore(1)`.
     """
 
+    _not_held = ValueError
+
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Take it, waiting for at most `timeout` seconds; None has no end. OwnerDied: it is not held."""
         if self.depth == 0:
@@ -98,7 +102,7 @@ class Lock(RLock):
                 f"acquire: lock={self.handle}: the calling thread holds it already, and no other can release it; "
                 "take an RLock, or a Semaphore(1), which any thread or process can release"
             )
-        time.sleep(_wait_of(block, timeout) if block else 0)
+        time.sleep(max(timeout, 0) if block and timeout else 0)
         return False
 
     def __enter__(self) -> Lock:
@@ -107,16 +111,8 @@ class Lock(RLock):
         super().__enter__()
         return self
 
-    def _not_held(self, why: str) -> Exception:
-        return ValueError(why)
-
     def __repr__(self) -> str:
         return f"<{self.__class__.__name__}(owner={self._shown_owner()[0]})>"
-
-
-def _wait_of(block: bool, timeout: float | None) -> Any:
-    """For ours, where -1 has no end; in the standard module it does not wait."""
-    return -1 if not block or timeout is None else max(timeout, 0)
 
 
 # ---- semaphores ----
@@ -138,7 +134,7 @@ class Semaphore(_synchronizers.Semaphore):
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:  # type: ignore[override]
         """Take a permit, waiting for at most `timeout` seconds; None has no end."""
-        if not super().acquire(block, _wait_of(block, timeout)):
+        if not super().acquire(block, None if timeout is None or not block else max(timeout, 0)):
             return False
         # It is this process's now; from here on it is nobody's. Killed in between, it has taken one.
         check(library.pshm_semaphore_reduce(self._handle, 1))

@@ -292,6 +292,13 @@ pshm__waiting *pshm__wait_init(pshm_wait *wait, pshm__sync *sync,
 /* Prepared: poll, and block if need be. */
 int pshm__wait_for(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrupt);
 
+/* An interrupt, which may be null. */
+bool pshm__is_raised(pshm_interrupt *interrupt);
+bool pshm__hears_signals(const pshm_interrupt *interrupt);
+
+/* For a wait of another kind: 0 until it is raised, and woken then. Null if there is none. */
+const void *pshm__interrupt_word(const pshm_interrupt *interrupt);
+
 /* What is waited for may be there: everybody looks. To be called after it is, outside of the
  * monitor. */
 void pshm__notify(const pshm__events *events);

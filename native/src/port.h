@@ -102,6 +102,21 @@ int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns);
 void pshm__os_mutex_make_consistent(void *mutex);
 int pshm__os_mutex_unlock(void *mutex);
 
+/* A word that others change, as it was seen. */
+typedef struct pshm__word {
+    const void *word; /* of 32 bits */
+    uint32_t seen;
+} pshm__word;
+
+/* The steps of a wait for a mutex that can be left, beside waits within pshm__os_mutex_lock; how to
+ * take them, and why that is right, is said in lock.c. Between the first mark and the leave the
+ * thread takes no other mutex. To mark says in the mutex that somebody waits, and tells whether
+ * anybody has it, and what to sleep on; one that nobody has gives PSHM_EOWNERDIED to its next
+ * taker, though nobody has died. */
+void pshm__os_mutex_join(void *mutex);
+bool pshm__os_mutex_mark(void *mutex, pshm__word *out);
+void pshm__os_mutex_leave(void *mutex);
+
 /* True if the thread whose pshm__os_tid is `tid` holds the mutex: as the system has it, so that no
  * thread is taken for a dead one that had its number. */
 bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid);
@@ -113,8 +128,13 @@ bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid);
  * handler has run in the thread, or PSHM_EOS. */
 int pshm__os_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns);
 
+/* The same for several words, until any of them is woken, or until the monotonic clock is `end_ns`.
+ * Where the system has not got that it sleeps on the first, and returns now and then. */
+#define PSHM__WORDS_MAX 3
+int pshm__os_wait_any(const pshm__word *words, int count, int64_t end_ns);
+
 /* Wake all that sleep on the word. */
-void pshm__os_wake(const uint32_t *word);
+void pshm__os_wake(const void *word);
 
 /* ---- process.c --------------------------------------------------------------------------- */
 

@@ -449,7 +449,8 @@ int pshm_segment_close(pshm_segment *segment) {
     pshm__guard_unlock(&open_guard);
     pshm__watch_end(segment);
     pshm__sentry_forget(segment);
-    pshm__notify_all(segment); /* our own that wait, for whom it is closed */
+    pshm__notify_all(segment);      /* our own that wait, for whom it is closed */
+    pshm__os_wake(&segment->state); /* and for a lock */
     while (atomic_load(&segment->operations) != 0)
         pshm__os_sleep_ns(20000);
     if (!segment->left)

@@ -114,6 +114,8 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
     (PSHM__KILL_POINT(#operation, 0), pshm__os_mutex_##operation(pshm__writable(mutex)))
 #define PSHM__MUTEX_LOCK(mutex, timeout_ns) \
     (PSHM__KILL_POINT("lock", 0), pshm__os_mutex_lock(pshm__writable(mutex), timeout_ns))
+#define PSHM__MUTEX_MARK(mutex, out) \
+    (PSHM__KILL_POINT("mark", 0), pshm__os_mutex_mark(pshm__writable(mutex), out))
 
 #define PSHM__UNMAP(base, bytes) pshm__os_unmap(pshm__writable(base), bytes)
 

@@ -80,13 +80,17 @@ void pshm__end(const pshm__sync *sync) { atomic_fetch_sub(&sync->segment->operat
 typedef struct flag {
     pshm__guard guard;
     const pshm__events *sleeps_on; /* null if nobody does */
-    bool raised;
+    atomic_uint raised;            /* on which a wait for a lock sleeps */
     bool ignores_signals;
 } flag;
 
 PSHM__ASSERT(sizeof(flag) <= sizeof(pshm_interrupt), "polyshm.h: pshm_interrupt");
 
 static flag *flag_of(pshm_interrupt *interrupt) { return (flag *)(void *)interrupt; }
+
+static const flag *flag_of_const(const pshm_interrupt *interrupt) {
+    return (const flag *)(const void *)interrupt;
+}
 
 void pshm_interrupt_init(pshm_interrupt *interrupt) {
     memset(interrupt, 0, sizeof(*interrupt));
@@ -100,17 +104,19 @@ void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt) {
 void pshm_interrupt_raise(pshm_interrupt *interrupt) {
     flag *self = flag_of(interrupt);
     pshm__guard_lock(&self->guard);
-    self->raised = true;
+    atomic_store(&self->raised, 1);
     if (self->sleeps_on != NULL)
         pshm__notify(self->sleeps_on);
+    else
+        pshm__os_wake(&self->raised);
     pshm__guard_unlock(&self->guard);
 }
 
 int pshm_interrupt_clear(pshm_interrupt *interrupt) {
     flag *self = flag_of(interrupt);
     pshm__guard_lock(&self->guard);
-    const bool raised = self->raised;
-    self->raised = false;
+    const bool raised = atomic_load(&self->raised) != 0;
+    atomic_store(&self->raised, 0);
     pshm__guard_unlock(&self->guard);
     return raised;
 }
@@ -123,9 +129,19 @@ static bool listen(pshm_interrupt *interrupt, const pshm__events *sleeps_on) {
     flag *self = flag_of(interrupt);
     pshm__guard_lock(&self->guard);
     self->sleeps_on = sleeps_on;
-    const bool raised = self->raised;
+    const bool raised = atomic_load(&self->raised) != 0;
     pshm__guard_unlock(&self->guard);
     return raised;
+}
+
+bool pshm__is_raised(pshm_interrupt *interrupt) { return listen(interrupt, NULL); }
+
+bool pshm__hears_signals(const pshm_interrupt *interrupt) {
+    return interrupt != NULL && !flag_of_const(interrupt)->ignores_signals;
+}
+
+const void *pshm__interrupt_word(const pshm_interrupt *interrupt) {
+    return interrupt == NULL ? NULL : &flag_of_const(interrupt)->raised;
 }
 
 /* ---- waits ---- */
@@ -206,8 +222,7 @@ int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns
         code = 0;
     if (listen(interrupt, NULL))
         code = PSHM_EINTERRUPTED;
-    else if (code == PSHM_EINTERRUPTED &&
-             (interrupt == NULL || flag_of(interrupt)->ignores_signals))
+    else if (code == PSHM_EINTERRUPTED && !pshm__hears_signals(interrupt))
         code = 0;
     PSHM__ADD(events->waiters, (uint32_t)-1);
     pshm_segment_unpin(sync->segment);
@@ -256,7 +271,7 @@ int pshm_wait_block(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interru
 }
 
 int pshm__wait_for(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrupt) {
-    if (interrupt != NULL && listen(interrupt, NULL))
+    if (pshm__is_raised(interrupt))
         return give_up(waiting_of(wait), PSHM_EINTERRUPTED);
     return pshm_wait_block(wait, timeout_ns, interrupt);
 }

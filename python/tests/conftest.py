@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test has: a watchdog, and an end that leaves nothing behind."""
+"""What every test has: a watchdog, and an end that leaves nothing behind, even if it is killed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,28 @@ WATCHDOG_SECONDS = 120
 _numbers = itertools.count()
 
 
+def pytest_configure(config):
+    """A process that sees this one end, however it does, with all that it has forked, and then cleans up."""
+    mine = f"polyshm.pytest-{os.getpid()}-*"
+    end, config.open_as_long_as_it_lives = os.pipe()
+    config.cleaner = os.fork()
+    if config.cleaner == 0:
+        os.close(config.open_as_long_as_it_lives)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.read(end, 1)
+        for path in Path("/dev/shm").glob(mine):
+            path.unlink()
+        SharedMemory.reap()
+        os._exit(0)
+    os.close(end)
+    processes.lasting.add(config.cleaner)
+
+
+def pytest_unconfigure(config):
+    os.close(config.open_as_long_as_it_lives)
+    os.waitpid(config.cleaner, 0)
+
+
 def segments() -> set[Path]:
     return set(Path("/dev/shm").glob("polyshm*"))
 
@@ -33,7 +55,7 @@ def stop_children() -> None:
         child.kill()
         child.join()
     for children in Path("/proc/self/task").glob("*/children"):
-        for pid in map(int, children.read_text().split()):
+        for pid in {*map(int, children.read_text().split())} - processes.lasting:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
 

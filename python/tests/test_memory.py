@@ -21,6 +21,7 @@ from polyshm import (
     LockHeld,
     MemoryFull,
     NotFound,
+    PermissionDenied,
     SharedArray,
     SharedMemory,
     SharedValue,
@@ -65,6 +66,17 @@ def test_should_refuse_to_create_when_it_exists(name):
 def test_should_have_the_permissions_asked_for(name):
     with SharedMemory.create(name, 4096, permissions=0o640):
         assert path(name).stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_should_refuse_another_users_segment_unless_it_may(name):
+    SharedMemory.create(name, 4096).close()
+    os.chown(path(name), 12345, -1)
+    with pytest.raises(PermissionDenied, match=name):
+        SharedMemory.open(name)
+    with pytest.raises(PermissionDenied, match=name):
+        attach(f"{name}/value")
+    SharedMemory.open(name, allow_other_owner=True).close()
 
 
 @pytest.mark.parametrize("bad", ["", "a/b", ".hidden", "x" * 96, "é", "a b", "nul\0nul", "\udcff"])
@@ -341,6 +353,26 @@ def make_with_the_first_import(name):
 def test_should_go_with_a_child_that_first_imports_the_package(name):
     make_with_the_first_import(name)
     assert not path(name).exists()
+
+
+def end_at_once(memory, barrier):
+    globals()["kept"] = memory
+    barrier.wait()
+
+
+def test_should_go_when_all_end_at_once(context):
+    for _ in range(20 if context.get_start_method() == "fork" else 1):
+        memory = SharedMemory.anonymous(4096)
+        barrier = context.Barrier(6)
+        children = [processes.process(context, end_at_once, memory, barrier) for _ in range(5)]
+        for child in children:
+            child.start()
+        barrier.wait()
+        memory.close()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0] * 5
+        assert not path(memory.name).exists()
 
 
 PARENT_ENDS_FIRST = """

@@ -40,7 +40,7 @@ def double(tasks, results):
 
 def test_should_travel_by_queue_and_come_back_as_the_same_memory(context):
     tasks, results = context.Queue(), context.Queue()
-    worker = context.Process(target=processes._child, args=(double, tasks, results))
+    worker = processes.process(context, double, tasks, results)
     worker.start()
     for typecode in "bhHiqfd":
         with SharedArray(typecode, [1, 2, 3]) as shared:
@@ -65,7 +65,7 @@ def answer(connection):
 def test_should_travel_by_pipe(context, memory):
     SharedValue("d", memory=memory, name="one").value = 2.5
     here, there = context.Pipe()
-    worker = context.Process(target=processes._child, args=(answer, there))
+    worker = processes.process(context, answer, there)
     worker.start()
     here.send(memory)
     assert here.recv().value == 2.5

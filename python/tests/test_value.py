@@ -11,7 +11,7 @@ import processes
 import pytest
 from test_array import EDGES, FLOATS, INTEGERS, every_type
 
-from polyshm import Closed, SharedArray, SharedMemory, SharedValue, TypeMismatch
+from polyshm import Closed, LockHeld, SharedArray, SharedMemory, SharedValue, TypeMismatch
 
 EVERY_USE = {
     "value": lambda shared: shared.value,
@@ -102,3 +102,23 @@ def test_should_be_the_parents_when_forked():
         assert all(map(processes.ends_well, children))
         assert shared.value == 3000
         gc.collect()
+
+
+def add_with_the_lock(shared):
+    for _ in range(500):
+        with shared.lock:
+            shared.value += 1
+
+
+def test_should_lose_none_when_its_lock_is_held():
+    pytest.importorskip("polyshm._lock")
+    with SharedValue("q") as shared, SharedArray("i", 1) as array:
+        children = [processes.forked(add_with_the_lock, shared) for _ in range(3)]
+        add_with_the_lock(shared)
+        assert all(map(processes.ends_well, children))
+        assert shared.value == 2000
+        assert shared.lock is shared.lock
+        with array.lock:
+            assert array.lock.depth == 1
+            with pytest.raises(LockHeld):
+                array.close()

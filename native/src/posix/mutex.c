@@ -4,9 +4,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -14,7 +17,6 @@
 #include "internal.h"
 
 #define NS_PER_S 1000000000LL
-#define OWNER_BITS 0x3fffffffu /* FUTEX_TID_MASK */
 
 PSHM__ASSERT(sizeof(pthread_mutex_t) <= PSHM_MUTEX_BYTES, "the layout has room for the mutex");
 PSHM__ASSERT(_Alignof(pthread_mutex_t) <= PSHM_ALIGN, "and it is aligned");
@@ -91,14 +93,86 @@ void pshm__os_mutex_make_consistent(void *mutex) { pthread_mutex_consistent(mute
 
 /* The word that the kernel clears when its thread dies. Each libc has a place of its own for it,
  * and both are part of the fingerprint. */
-bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid) {
 #ifdef __GLIBC__
-    const int *word = &((const pthread_mutex_t *)mutex)->__data.__lock;
+enum { WORD = offsetof(pthread_mutex_t, __data.__lock) / sizeof(uint32_t) };
 #else
-    const int *word = (const int *)mutex + 1;
+enum { WORD = 1 };
 #endif
-    int value = atomic_load_explicit((const _Atomic int *)word, memory_order_relaxed);
-    return ((uint32_t)value & OWNER_BITS) == tid;
+
+bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid) {
+    const uint32_t *word = (const uint32_t *)mutex + WORD;
+    const uint32_t value =
+        atomic_load_explicit((const _Atomic uint32_t *)word, memory_order_relaxed);
+    return (value & FUTEX_TID_MASK) == tid;
+}
+
+/* What the kernel looks at when this thread dies; null in a sandbox that does not tell. Not kept
+ * beyond a wait: musl begins again in a forked child. */
+static _Thread_local struct robust_list_head *robust_list;
+
+static void get_robust_list(void) {
+    size_t bytes;
+    if (syscall(SYS_get_robust_list, 0, &robust_list, &bytes) != 0)
+        robust_list = NULL;
+}
+
+/* musl makes the list with the first robust mutex that the thread gets. */
+static void make_robust_list(void) {
+    pthread_mutex_t first;
+    if (pshm__os_mutex_init(&first) != 0)
+        return;
+    pthread_mutex_lock(&first);
+    pthread_mutex_unlock(&first);
+    pthread_mutex_destroy(&first);
+}
+
+/* If the thread dies, the kernel looks at this word as well (null for none): if nobody has the
+ * mutex, it wakes one that sleeps on it. The C library sets and clears the same around each change
+ * of a robust mutex. */
+static void set_pending(const uint32_t *word) {
+    if (robust_list == NULL)
+        return;
+    const uintptr_t entry =
+        word == NULL ? 0 : (uintptr_t)word - (uintptr_t)robust_list->futex_offset;
+    atomic_signal_fence(memory_order_seq_cst); /* a kill comes between any two instructions */
+    robust_list->list_op_pending = (struct robust_list *)entry;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* musl drops FUTEX_WAITERS when it takes a mutex, unless it has counted waiters next to it. */
+static void count_waiters(void *mutex, int by) {
+#ifdef __GLIBC__
+    (void)mutex, (void)by;
+#else
+    atomic_fetch_add((_Atomic int *)mutex + WORD + 1, by);
+#endif
+}
+
+void pshm__os_mutex_join(void *mutex) {
+    get_robust_list();
+    if (robust_list == NULL) {
+        make_robust_list();
+        get_robust_list();
+    }
+    count_waiters(mutex, 1);
+}
+
+bool pshm__os_mutex_mark(void *mutex, pshm__word *out) {
+    uint32_t *word = (uint32_t *)mutex + WORD;
+    uint32_t seen = atomic_load((_Atomic uint32_t *)word), marked;
+    set_pending(word);
+    do {
+        const bool is_free = (seen & FUTEX_TID_MASK) == 0;
+        marked = seen | FUTEX_WAITERS | (is_free ? FUTEX_OWNER_DIED : 0);
+    } while (marked != seen && !__atomic_compare_exchange_n(word, &seen, marked, false,
+                                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    *out = (pshm__word){word, marked};
+    return (marked & FUTEX_TID_MASK) != 0;
+}
+
+void pshm__os_mutex_leave(void *mutex) {
+    set_pending(NULL);
+    count_waiters(mutex, -1);
 }
 
 int pshm__os_mutex_unlock(void *mutex) {

@@ -12,8 +12,5 @@ case $library in
     *) defined=$("$nm" -D --defined-only "$library" | awk '{ print $3 }' | sort) ;;
 esac
 [ -n "$declared" ]
-if [ "$declared" != "$defined" ]; then
-    echo "Not as $header declares; both have been sorted:" >&2
-    printf 'declared: %s\ndefined: %s\n' "$(echo $declared)" "$(echo $defined)" >&2
-    exit 1
-fi
+for symbol in $declared $defined; do echo "$symbol"; done | sort | uniq -u | sed 's/^/only there or only here: /'
+[ "$declared" = "$defined" ]

@@ -223,7 +223,7 @@ class Lock(RobustLock, kind=_native.PSHM_LOCK):
         return self._acquire(ns, self._await)
 
     def _await(self, ns: int) -> int:
-        return wait(ns, _await, self._handle)
+        return wait(ns, library.pshm_lock_await, self._handle)
 
     def release(self) -> None:
         """Release it once; others get it when the caller has done so as often as it took it.
@@ -250,7 +250,7 @@ class Lock(RobustLock, kind=_native.PSHM_LOCK):
 
     def _acquire_abandoned(self) -> bool:
         tell_name()
-        code = wait(FOREVER, _await_abandoned, self._handle)
+        code = wait(FOREVER, library.pshm_lock_await_abandoned, self._handle)
         if code not in (0, _native.PSHM_EGOOD):
             raise error(code)
         return code == 0
@@ -283,15 +283,7 @@ class Lock(RobustLock, kind=_native.PSHM_LOCK):
 
 
 def _arrived_lock(memory: SharedMemory, name: str) -> Any:
-    return memory[name].lock  # type: ignore[attr-defined]
-
-
-def _await(lock: int, ns: ctypes.c_int64, interrupt: Any) -> Any:
-    return library.pshm_lock_acquire(lock) if ns.value < 0 else library.pshm_lock_timed_acquire(lock, ns)
-
-
-def _await_abandoned(lock: int, ns: ctypes.c_int64, interrupt: Any) -> Any:
-    return library.pshm_lock_acquire_abandoned(lock)
+    return memory[name].lock
 
 
 class Condition(SharedObject, kind=_native.PSHM_CONDITION):

@@ -7,6 +7,7 @@ import atexit
 import ctypes
 import os
 import sys
+import threading
 import weakref
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -215,7 +216,7 @@ class SharedMemory:
                 return
             yield info
 
-    def __getitem__(self, name: str) -> SharedObject:
+    def __getitem__(self, name: str) -> Any:
         """The object of that name, as what it is: NotFound if there is none; Closed."""
         info = _native.pshm_object_info()
         check(library.pshm_segment_find_object(self._segment, _encode(name), ctypes.byref(info)))
@@ -255,6 +256,10 @@ class SharedMemory:
     def __reduce__(self) -> tuple[object, ...]:
         if self._closed:
             raise Closed("PSHM_ECLOSED", f"pickle: segment={self.name} is closed; send it before its close")
+        spawning: Any = sys.modules.get("multiprocessing.context")
+        child = spawning and spawning.get_spawning_popen()
+        if child:  # its arguments are dropped before it opens what is in them
+            child.__dict__.setdefault("_polyshm", []).append(self)
         return _arrived, (self.name, self._id)
 
 
@@ -284,6 +289,21 @@ def _close_all() -> None:
         library.pshm_segment_close(memory._segment)
 
 
+def _close_after_threads() -> None:
+    """A child of multiprocessing comes to its finalizers before it waits for its threads."""
+    others = [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
+    if not others:
+        _close_all()
+        return
+
+    def wait() -> None:
+        for each in others:
+            each.join()
+        _close_all()
+
+    threading.Thread(target=wait, name="polyshm-end").start()
+
+
 def _follow_multiprocessing() -> None:
     """Its processes end by os._exit, and forget at their start what Finalize was told before the fork.
 
@@ -295,8 +315,8 @@ def _follow_multiprocessing() -> None:
         def begin(function: Any) -> None:
             util.Finalize(None, function, exitpriority=-100)
 
-        util.register_after_fork(_close_all, begin)
-        begin(_close_all)
+        util.register_after_fork(_close_after_threads, begin)
+        begin(_close_after_threads)
 
 
 def _forked() -> None:
@@ -393,7 +413,7 @@ class SharedObject:
         return f"{self.__class__.__name__}(name={self.name!r}, memory={self.memory.name!r})"
 
 
-def _arrived_object(memory: SharedMemory, name: str, owns: bool) -> SharedObject:
+def _arrived_object(memory: SharedMemory, name: str, owns: bool) -> Any:
     found = memory[name]
     found._owns = owns
     return found

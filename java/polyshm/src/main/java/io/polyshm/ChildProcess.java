@@ -237,7 +237,7 @@ public abstract sealed class ChildProcess permits ForkedJvm, SharedProcess {
         /**
          * Lets the child go on when this process ends; by default it ends as well. The result of a
          * JVM is lost then, and what a child writes to its standard error, unless that is
-         * redirected.
+         * redirected; a program is ended by that write (SIGPIPE) if it is not prepared for it.
          *
          * @param mayOutliveParent true if it may
          * @return this

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.polyshm.internal.Native;
 import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -19,7 +20,6 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -400,7 +400,7 @@ class SharedProcessTest {
     @Test
     void shouldHoldNothingWhenChildrenHaveEnded() throws Exception {
         SharedProcess.start("true").join();
-        await().until(() -> Processes.threads().isEmpty());
+        await().until(() -> Processes.childThreads().isEmpty());
         long before = Processes.descriptors();
         List<SharedProcess> children = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
@@ -412,12 +412,12 @@ class SharedProcessTest {
         SharedProcess endless = sleeper();
         children.add(endless);
         assertThat(Processes.descriptors()).isGreaterThan(before);
-        assertThat(Processes.threads()).contains("polyshm-child-" + endless.pid());
+        assertThat(Processes.childThreads()).contains("polyshm-child-" + endless.pid());
         endless.kill();
         // Nobody joins.
         await().atMost(LONG)
                 .until(() -> children.stream().allMatch(each -> each.onExit().isDone()));
-        await().until(() -> Processes.threads().isEmpty());
+        await().until(() -> Processes.childThreads().isEmpty());
         await().until(() -> Processes.descriptors() == before);
         await().until(() -> ProcessHandle.current().children().findAny().isEmpty());
     }
@@ -429,10 +429,6 @@ class SharedProcessTest {
     }
 
     private static File launcher() throws IOException {
-        return new File(
-                Loader.findResource(
-                                io.polyshm.internal.binding.Natives.class,
-                                Loader.getPlatform() + "/polyshm-launch")
-                        .getPath());
+        return Native.launcher();
     }
 }

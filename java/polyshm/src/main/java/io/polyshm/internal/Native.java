@@ -88,13 +88,15 @@ public final class Native {
         if (launcher == null || !launcher.canExecute()) {
             URL found = find(LAUNCHER);
             if (found == null) {
-                throw new IOException(LAUNCHER + " is not where the native library is");
+                throw new IOException(
+                        LAUNCHER
+                                + " is not in the artifact of the native library; take that of this version");
             }
             File file =
                     found.getProtocol().equals("file")
                             ? Path.of(URI.create(found.toString())).toFile()
                             : Loader.cacheResource(found);
-            if (!file.canExecute() && !(file.setExecutable(true) && file.canExecute())) {
+            if (!file.canExecute() && !(file.setExecutable(true, false) && file.canExecute())) {
                 throw new IOException(
                         file
                                 + " cannot be executed; name a folder where it can with"

@@ -67,7 +67,7 @@ public final class SegmentInfo {
                 Text.of(info.name()),
                 kind,
                 hasElements ? ELEMENT_TYPES.get(info.type()) : void.class,
-                kind == Kind.CONDITION ? 0 : info.length(), // which tells its lock
+                info.length(),
                 info.bytes());
     }
 

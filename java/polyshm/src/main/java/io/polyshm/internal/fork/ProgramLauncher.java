@@ -142,7 +142,7 @@ public final class ProgramLauncher {
 
     private static void awaitProgram(OutputStream pipe) {
         byte[] nothing = new byte[8 << 10]; // what goes to the pipe without another copy
-        try {
+        try (pipe) {
             while (true) {
                 pipe.write(nothing);
             }

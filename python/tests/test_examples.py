@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from polyshm import NotFound, SharedMemory
@@ -39,6 +40,7 @@ class Parent(subprocess.Popen):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=processes.die_with_parent,
         )
 
     def end(self) -> tuple[str, str]:
@@ -66,7 +68,6 @@ def attaching(work: str) -> tuple[str, ...]:
         "import os, signal, sys, polyshm",
         "balance, both = map(polyshm.attach, sys.argv[-2:])",
         work,
-        "os.kill(os.getpid(), signal.SIGKILL)",
     )
 
 
@@ -134,12 +135,23 @@ def test_should_fail_when_the_jvm_is_killed_before_it_has_attached(program, java
 @pytest.mark.parametrize("work", ["", "both.wait()", "both.wait(); balance.lock.acquire()"])
 @pytest.mark.parametrize("program", BANKS)
 def test_should_fail_when_the_child_is_killed_at_work(program, work, java):
-    parent = Parent(program, java=java(*attaching(work)))
+    parent = Parent(program, java=java(*attaching(f"{work}\nos.kill(os.getpid(), signal.SIGKILL)")))
 
     output, errors = parent.end()
 
     assert (parent.returncode, output) == (1, "")
     assert re.search(r"CalledProcessError: .* died with <Signals.SIGKILL: 9>\.$", errors)
+
+
+def test_should_end_with_the_child_when_interrupted_at_work(java):
+    work = "balance.lock.acquire(); both.wait(); os.kill(os.getppid(), signal.SIGINT); both.wait()"
+    parent = Parent("bank_with_lock.py", java=java(*attaching(work)))
+
+    output, errors = parent.end()
+
+    assert (parent.returncode, output) == (1, "")
+    assert "BrokenBarrier" in errors
+    assert "KeyboardInterrupt" in errors
 
 
 @pytest.mark.parametrize("program", BANKS)

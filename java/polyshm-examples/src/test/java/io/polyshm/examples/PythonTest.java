@@ -185,7 +185,11 @@ class PythonTest {
         parent.exitCode();
         Optional<ProcessHandle> left = ProcessHandle.of(child);
         if (left.isPresent()) {
-            left.get().onExit().get(60, TimeUnit.SECONDS); // the kernel ends it
+            try {
+                left.get().onExit().get(60, TimeUnit.SECONDS); // the kernel ends it
+            } finally {
+                left.get().destroyForcibly();
+            }
         }
 
         SharedMemory.reap(); // as the next process does that creates a segment

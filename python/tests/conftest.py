@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test has: a watchdog, and an end that leaves nothing behind."""
+"""What every test has: a watchdog, and an end that leaves nothing behind, even if it is killed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,32 @@ WATCHDOG_SECONDS = 120
 _numbers = itertools.count()
 
 
+def pytest_configure(config):
+    """A process that sees this one end, however it does, with all that it has forked, and then cleans up."""
+    mine = f"polyshm.pytest-{os.getpid()}-*"
+    end, config.open_as_long_as_it_lives = os.pipe()
+    config.cleaner = os.fork()
+    if config.cleaner == 0:
+        os.close(config.open_as_long_as_it_lives)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.read(end, 1)
+        for path in Path("/dev/shm").glob(mine):
+            path.unlink()
+        SharedMemory.reap()
+        os._exit(0)
+    os.close(end)
+
+
+def pytest_unconfigure(config):
+    os.close(config.open_as_long_as_it_lives)
+    os.waitpid(config.cleaner, 0)
+
+
 def segments() -> set[Path]:
     return set(Path("/dev/shm").glob("polyshm*"))
 
 
-def stop_children() -> None:
+def stop_children(cleaner: int) -> None:
     for helper in (multiprocessing.forkserver._forkserver, multiprocessing.resource_tracker._resource_tracker):
         helper._stop()
     for child in multiprocessing.active_children():
@@ -34,16 +55,17 @@ def stop_children() -> None:
         child.join()
     for children in Path("/proc/self/task").glob("*/children"):
         for pid in map(int, children.read_text().split()):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            if pid != cleaner:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 @pytest.fixture(autouse=True)
-def nothing_left():
+def nothing_left(pytestconfig):
     before = segments()
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
     yield
-    stop_children()
+    stop_children(pytestconfig.cleaner)
     if segments() - before:  # by what the test's frames refer to
         gc.collect()
     faulthandler.cancel_dump_traceback_later()

@@ -56,14 +56,26 @@ def ends_well(pid: int) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
+def process(context: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function in a process of multiprocessing, which is yet to be started."""
+    return context.Process(target=_child, args=(function, *arguments))
+
+
 def run(context: Any, function: Callable[..., Any], *arguments: Any) -> None:
-    """The function in a process of multiprocessing, which must end well."""
-    process = context.Process(target=_child, args=(function, *arguments))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
+    """The same, which must end well."""
+    child = process(context, function, *arguments)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
 
 
 def _child(function: Callable[..., Any], *arguments: Any) -> None:
     die_with_parent()
+    threading.Thread(target=_watch_parent, daemon=True).start()
     function(*arguments)
+
+
+def _watch_parent() -> None:
+    """The parent of one that a fork server has started is not the one that wanted it."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

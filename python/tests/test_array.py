@@ -227,7 +227,7 @@ def test_should_refuse_a_slice_when_the_count_differs(values):
         assert shared.tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("typecode", ["c", "u", "I", "L", "Q", "", "int", "uint8", "complex64", "<i4", None, 3, complex])
+@pytest.mark.parametrize("typecode", ["c", "u", "I", "L", "Q", "", "int", "uint8", "complex64", "<i4", None, 3, [], complex])
 def test_should_refuse_a_typecode_when_there_is_no_such_type(typecode):
     for shared in (SharedArray, SharedValue):
         with pytest.raises(TypeError, match="typecode=.*take one of"):

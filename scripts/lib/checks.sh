@@ -38,6 +38,23 @@ c_suite() { # c_suite <sanitizer>
     grep 'tests passed' "$log"
 }
 
+python_suite() { # tests what the wheel installs, on each Python >= 3.9 that has pytest
+    local log=build/test-python.log site=$PWD/build/python-site version python
+    read -r version python < <(pythons pip)
+    rm -rf "$site"
+    {
+        scripts/wheel &&
+            "$python" -m pip install --no-index --no-deps --target "$site" build/dist/polyshm-*.whl &&
+            mypy --strict "$site/polyshm"
+    } >"$log" 2>&1 || { cat "$log" && return 1; }
+    while read -r version python; do
+        echo "Python $version, $python"
+        PYTHONPATH=$site PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider python/tests \
+            >"$log" 2>&1 </dev/null || { cat "$log" && return 1; }
+        tail -n 1 "$log"
+    done < <(pythons pytest)
+}
+
 shared_memory() { find /dev/shm -maxdepth 1 -name '*polyshm*' 2>/dev/null | sort; }
 
 leftovers() { # leftovers <what shared_memory printed before>

@@ -16,6 +16,21 @@ jdks() {
     done | awk '!seen[$1]++'
 }
 
+# One line "<version> <path>" for each version >= 3.9 of Python here that has the modules, the default one first.
+pythons() { # pythons <module>...
+    local path
+    for path in "$(command -v python3)" /usr/bin/python3 "$HOME"/.pyenv/versions/*/bin/python3; do
+        if [ ! -x "$path" ]; then continue; fi
+        "$path" - "$@" <<'END' 2>/dev/null || true
+import importlib, platform, sys
+assert sys.version_info >= (3, 9)
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+print(platform.python_version(), sys.executable)
+END
+    done | awk '!seen[$1]++'
+}
+
 at_least() { # at_least <version> <command>: is the first version number that the command prints so high?
     printf '%s\n' "$1" "$("$2" --version 2>/dev/null | grep -om1 '[0-9]\+\.[0-9.]*')" | sort -CV
 }
@@ -25,6 +40,9 @@ has() {
         jdk) jdks | grep -q . ;;
         maven) at_least 3.8 mvn ;;
         cmake) at_least 3.22 cmake ;;
+        python) pythons setuptools wheel pycparser | grep -q . ;;
+        pip) pythons pip | grep -q . ;;
+        pytest) pythons pytest numpy | grep -q . ;;
         libfuzzer) ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac
@@ -40,6 +58,9 @@ package() { # package <tool>: what Debian and Ubuntu call it
             done
             echo openjdk-$version-jdk-headless
             ;;
+        python) echo python3-setuptools python3-wheel python3-pycparser ;;
+        pip) echo python3-pip ;;
+        pytest) echo python3-pytest python3-numpy ;;
         libfuzzer) echo clang libclang-rt-dev ;;
         taskset) echo util-linux ;;
         *) echo "$1" ;;
@@ -62,7 +83,7 @@ need() { # need <tool>...: installs what is missing, or names the line that does
     for tool in "${missing[@]}"; do
         has "$tool" && continue
         packages=$(packages "${missing[@]}")
-        echo "Missing or too old: ${missing[*]} (wanted: JDK >= 17, Maven >= 3.8, CMake >= 3.22). Run"
+        echo "Missing or too old: ${missing[*]} (wanted: JDK >= 17, Maven >= 3.8, CMake >= 3.22, Python >= 3.9). Run"
         echo "    sudo apt-get update && sudo $install $packages"
         echo "or install the same in another way, and start again."
         exit 1

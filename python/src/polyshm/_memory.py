@@ -215,7 +215,7 @@ class SharedMemory:
                 return
             yield info
 
-    def __getitem__(self, name: str) -> SharedObject:
+    def __getitem__(self, name: str) -> Any:
         """The object of that name, as what it is: NotFound if there is none; Closed."""
         info = _native.pshm_object_info()
         check(library.pshm_segment_find_object(self._segment, _encode(name), ctypes.byref(info)))
@@ -347,7 +347,7 @@ class SharedObject:
         self._owns = memory is None
         bytes = check(library.pshm_object_bytes(self._kind, type, length))
         self.memory = memory or SharedMemory.anonymous(bytes + more)
-        self.name = name or self._default_name
+        self.name = self._default_name if name is None else name
 
     def _got(self, function: Any, *parameters: int) -> None:
         """Get or create it."""
@@ -393,7 +393,7 @@ class SharedObject:
         return f"{self.__class__.__name__}(name={self.name!r}, memory={self.memory.name!r})"
 
 
-def _arrived_object(memory: SharedMemory, name: str, owns: bool) -> SharedObject:
+def _arrived_object(memory: SharedMemory, name: str, owns: bool) -> Any:
     found = memory[name]
     found._owns = owns
     return found

@@ -29,6 +29,12 @@ class ElementType:
 
     def cell(self, value: Any) -> Any:
         """The value in C. TypeError; OverflowError."""
+        try:
+            cell = self.ctype(value)  # which cuts an integer
+            if cell.value == value or self.typecode in "?fd":
+                return cell
+        except TypeError:
+            pass
         return self.ctype.from_buffer_copy(self.packed([value]))
 
     def packed(self, values: Any) -> memoryview:
@@ -83,7 +89,7 @@ def element_type(typecode: Any) -> ElementType:
     name = getattr(typecode, "name", getattr(typecode, "__name__", typecode))
     if name in ("bool_", "bool8"):
         name = "bool"
-    if name not in _BY_NAME:
+    if not isinstance(name, str) or name not in _BY_NAME:
         raise TypeError(
             f"typecode={typecode!r} is not an element type; take one of {' '.join(each.typecode for each in _ALL)}, "
             f"or of numpy's {' '.join(each.numpy for each in _ALL)}"

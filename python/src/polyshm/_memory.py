@@ -8,6 +8,7 @@ import ctypes
 import operator
 import os
 import sys
+import threading
 import weakref
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -264,6 +265,10 @@ class SharedMemory:
     def __reduce__(self) -> tuple[object, ...]:
         if self._closed:
             raise Closed("PSHM_ECLOSED", f"pickle: segment={self.name} is closed; send it before its close")
+        spawning: Any = sys.modules.get("multiprocessing.context")
+        child = spawning and spawning.get_spawning_popen()
+        if child:  # its arguments are dropped before it opens what is in them
+            child.__dict__.setdefault("_polyshm", []).append(self)
         return _arrived, (self.name, self._id)
 
 
@@ -294,19 +299,40 @@ def _close_all() -> None:
         library.pshm_segment_close(memory._segment)
 
 
+def _close_after_threads() -> None:
+    """A child of multiprocessing comes to its finalizers before it waits for its threads."""
+    others = [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
+    if not others:
+        _close_all()
+        return
+
+    def wait() -> None:
+        for each in others:
+            each.join()
+        _close_all()
+
+    threading.Thread(target=wait, name="polyshm-end").start()
+
+
+_follows = False
+
+
 def _follow_multiprocessing() -> None:
-    """Its processes end by os._exit, and forget at their start what Finalize was told before the fork.
+    """Its processes end by os._exit, and forget at their start what Finalize was told before the fork, but not
+    what is to be done after it.
 
     It runs this one last: a child that it waits for may be about to open what it was sent.
     """
+    global _follows
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None:
+    if util is not None and not _follows:
 
         def begin(function: Any) -> None:
             util.Finalize(None, function, exitpriority=-100)
 
-        util.register_after_fork(_close_all, begin)
-        begin(_close_all)
+        util.register_after_fork(_close_after_threads, begin)
+        begin(_close_after_threads)
+        _follows = True
 
 
 def _forked() -> None:

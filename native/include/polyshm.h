@@ -74,6 +74,7 @@ extern "C" {
     X(PSHM_EBROKEN, -24, "the barrier is broken")                                           \
     X(PSHM_EOVERFLOW, -25, "there would be more permits than there can be")
 
+/* What a function returns that fails. */
 typedef enum pshm_error {
 #define PSHM__ENUMERATE(name, number, text) name = number,
     PSHM_ERRORS(PSHM__ENUMERATE)
@@ -92,18 +93,20 @@ typedef enum pshm_type {
     PSHM_FLOAT64 = 8  /* double            Java double */
 } pshm_type;
 
+/* Kinds of objects. */
 typedef enum pshm_kind {
-    PSHM_ARRAY = 1,
-    PSHM_VALUE = 2,
-    PSHM_LOCK = 3,
-    PSHM_SEMAPHORE = 4,
-    PSHM_EVENT = 5,
-    PSHM_LATCH = 6,
-    PSHM_BARRIER = 7,
-    PSHM_RWLOCK = 8,
-    PSHM_CONDITION = 9
+    PSHM_ARRAY = 1,     /* pshm_array */
+    PSHM_VALUE = 2,     /* pshm_value */
+    PSHM_LOCK = 3,      /* pshm_lock */
+    PSHM_SEMAPHORE = 4, /* pshm_semaphore */
+    PSHM_EVENT = 5,     /* pshm_event */
+    PSHM_LATCH = 6,     /* pshm_latch */
+    PSHM_BARRIER = 7,   /* pshm_barrier */
+    PSHM_RWLOCK = 8,    /* pshm_rwlock */
+    PSHM_CONDITION = 9  /* pshm_condition */
 } pshm_kind;
 
+/* How long a segment is there. */
 typedef enum pshm_lifetime {
     PSHM_PERSISTENT = 1, /* until unlinked */
     PSHM_LAST_OUT = 2    /* until the last process that has it open is gone, killed ones included */
@@ -112,6 +115,8 @@ typedef enum pshm_lifetime {
 /* Openings of one segment at a time, of all processes; those of killed ones do not count. */
 #define PSHM_PARTICIPANTS_MAX 128
 
+/* A handle. A segment's is valid until the segment is closed, an object's as long as its memory is
+ * there: until the segment is closed and its last pin gone. None is freed by itself. */
 typedef struct pshm_segment pshm_segment;
 typedef struct pshm_array pshm_array;
 typedef struct pshm_value pshm_value;
@@ -130,8 +135,9 @@ typedef struct pshm_options {
     uint32_t allow_other_owner; /* not 0: open a segment that another user owns, too */
 } pshm_options;
 
+/* What an object is. */
 typedef struct pshm_object_info {
-    char name[96];
+    char name[96];   /* in its segment */
     int32_t kind;    /* pshm_kind */
     int32_t type;    /* pshm_type of an array or value; 1 for a bounded semaphore; otherwise 0 */
     uint64_t length; /* elements, permits, count or parties that it was made with; otherwise 0 */
@@ -140,49 +146,50 @@ typedef struct pshm_object_info {
 
 /* One opening of a segment: a process that has it open twice is two participants. */
 typedef struct pshm_participant_info {
-    int32_t pid;
+    int32_t pid;            /* of its process */
     uint32_t slot;          /* its place in the segment's table */
     uint64_t start_time;    /* of the process: clock ticks after boot, as in proc(5); 0 unknown */
     int64_t since_ns;       /* attached at: wall clock, nanoseconds since 1970 */
     int64_t started_ns;     /* start_time on the wall clock as it is set now, so it moves with the
                                clock; good to a tick, 10 ms on Linux; 0 if unknown */
     uint8_t segment_id[16]; /* of the segment it takes part in */
-    char command[40];
+    char command[40];       /* of its process, cut */
 } pshm_participant_info;
 
 /* A thread that holds, or held, a lock. All zero for nobody. */
 typedef struct pshm_holder {
-    int32_t pid;
-    int32_t tid;
-    uint64_t start_time; /* of the process: clock ticks after boot */
-    int64_t since_ns;    /* taken at: wall clock, nanoseconds since 1970; a tick coarse */
-    char thread_name[24];
+    int32_t pid;          /* its process */
+    int32_t tid;          /* the thread, as the operating system numbers it */
+    uint64_t start_time;  /* of the process: clock ticks after boot */
+    int64_t since_ns;     /* taken at: wall clock, nanoseconds since 1970; a tick coarse */
+    char thread_name[24]; /* as told by pshm_thread_set_name, or known to the system */
 } pshm_holder;
 
+/* Who holds a lock, and what has happened to it. */
 typedef struct pshm_lock_info {
-    pshm_holder holder; /* as of a moment ago; by the time it is read it may be another */
-    pshm_holder dead;   /* the last holder that died */
-    uint64_t deaths;
+    pshm_holder holder;   /* as of a moment ago; by the time it is read it may be another */
+    pshm_holder dead;     /* the last holder that died */
+    uint64_t deaths;      /* of holders */
     uint64_t contentions; /* acquisitions that had to wait */
-    int32_t abandoned;
+    int32_t abandoned;    /* 1 from a holder's death until the repair has ended */
 } pshm_lock_info;
 
 /* A flag of the caller's that ends waits, in memory of any kind; pshm_interrupt_init first. */
 #define PSHM_INTERRUPT_WORDS 12
 typedef struct pshm_interrupt {
-    uint64_t opaque[PSHM_INTERRUPT_WORDS];
+    uint64_t opaque[PSHM_INTERRUPT_WORDS]; /* the library's */
 } pshm_interrupt;
 
 /* One thread's wait for a synchronizer, in memory of the caller's; made by the functions whose name
  * ends in _prepare. */
 #define PSHM_WAIT_WORDS 16
 typedef struct pshm_wait {
-    uint64_t opaque[PSHM_WAIT_WORDS];
+    uint64_t opaque[PSHM_WAIT_WORDS]; /* the library's */
 } pshm_wait;
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
-/* "PSHM_EEXIST" for PSHM_EEXIST; "PSHM_EUNKNOWN" for what is not a code. Never null. */
+/* The name of a code, as "PSHM_EEXIST"; "PSHM_EUNKNOWN" for what is none. Never null. */
 PSHM_API const char *pshm_error_name(int code);
 
 /* What the code means in general, a static string. Never null. */
@@ -231,6 +238,8 @@ PSHM_API int pshm_segment_close(pshm_segment *segment);
  * still be read and written and what describes the segment be asked for; every function that has
  * the code returns PSHM_ECLOSED. */
 PSHM_API void pshm_segment_pin(pshm_segment *segment);
+
+/* End one pin. What the last one has kept of a closed segment goes with it. */
 PSHM_API void pshm_segment_unpin(pshm_segment *segment);
 
 /* Remove the name. Processes that have it open keep the memory. Removes damaged ones, too.
@@ -258,8 +267,10 @@ PSHM_API const char *pshm_segment_name(const pshm_segment *segment);
 /* 16 random bytes that tell this segment from another of the same name; valid as long as it is. */
 PSHM_API const uint8_t *pshm_segment_id(const pshm_segment *segment);
 
-/* Bytes that objects may take in all, and bytes not yet taken. */
+/* Bytes that objects may take in all. */
 PSHM_API int64_t pshm_segment_size_bytes(const pshm_segment *segment);
+
+/* Bytes that no object has taken yet. */
 PSHM_API int64_t pshm_segment_free_bytes(const pshm_segment *segment);
 
 /* pshm_lifetime of the segment. */
@@ -328,6 +339,8 @@ PSHM_API int pshm_array_open(pshm_segment *segment, const char *name, int type, 
 
 /* The first element, aligned to 64 bytes; for atomic access use <stdatomic.h> on it. Never null. */
 PSHM_API void *pshm_array_data(const pshm_array *array);
+
+/* Its elements, as it was opened. */
 PSHM_API int64_t pshm_array_length(const pshm_array *array);
 
 /* The lock that belongs to the array. Never null; valid as long as the array. */
@@ -339,7 +352,11 @@ PSHM_API void pshm_fill(void *data, uint64_t bytes, uint64_t pattern);
 
 /* As pshm_array_open, for one element. */
 PSHM_API int pshm_value_open(pshm_segment *segment, const char *name, int type, pshm_value **out);
+
+/* The value, as with pshm_array_data. */
 PSHM_API void *pshm_value_data(const pshm_value *value);
+
+/* The lock that belongs to the value. Never null; valid as long as the value. */
 PSHM_API pshm_lock *pshm_value_lock(pshm_value *value);
 
 /* As pshm_array_open, for a lock that stands alone. */
@@ -505,6 +522,8 @@ PSHM_API int pshm_semaphore_open(pshm_segment *segment, const char *name, int64_
  * it dies, or closes the segment, they come back. PSHM_EINVAL if `permits` is below 0. */
 PSHM_API int pshm_semaphore_acquire(pshm_semaphore *semaphore, int64_t permits, int64_t timeout_ns,
                                     pshm_interrupt *interrupt);
+
+/* The same in steps. PSHM_EINVAL as well. */
 PSHM_API int pshm_semaphore_prepare(pshm_semaphore *semaphore, int64_t permits, pshm_wait *wait);
 
 /* Without waiting: PSHM_EBUSY if there are not so many. */
@@ -524,8 +543,9 @@ PSHM_API int pshm_semaphore_drain(pshm_semaphore *semaphore, int64_t *out);
  * below 0, or there would be fewer than INT64_MIN; PSHM_ECLOSED. */
 PSHM_API int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits);
 
+/* The permits of a semaphore. */
 typedef struct pshm_semaphore_info {
-    int64_t available;
+    int64_t available; /* below zero after pshm_semaphore_reduce, perhaps */
     int64_t held_here; /* by this participant */
     int64_t total;     /* available and held by anybody */
 } pshm_semaphore_info;
@@ -540,6 +560,8 @@ PSHM_API int pshm_event_open(pshm_segment *segment, const char *name, pshm_event
 
 /* Set it, and end every wait for it, even if it is cleared at once. PSHM_ECLOSED. */
 PSHM_API int pshm_event_set(pshm_event *event);
+
+/* Not set any more; waits that it has ended stay so. PSHM_ECLOSED. */
 PSHM_API int pshm_event_clear(pshm_event *event);
 
 /* 1 or 0; PSHM_ECLOSED. */
@@ -547,6 +569,8 @@ PSHM_API int pshm_event_is_set(pshm_event *event);
 
 /* Wait until it is set, or was set since the call began. */
 PSHM_API int pshm_event_await(pshm_event *event, int64_t timeout_ns, pshm_interrupt *interrupt);
+
+/* The same in steps. Returns 0. */
 PSHM_API int pshm_event_prepare(pshm_event *event, pshm_wait *wait);
 
 /* The word of its state, which others change: bit 0 says that it is set. Atomic, to be read only;
@@ -567,6 +591,8 @@ PSHM_API int pshm_latch_count(pshm_latch *latch, int64_t *out);
 
 /* Wait until it is zero. */
 PSHM_API int pshm_latch_await(pshm_latch *latch, int64_t timeout_ns, pshm_interrupt *interrupt);
+
+/* The same in steps. Returns 0. */
 PSHM_API int pshm_latch_prepare(pshm_latch *latch, pshm_wait *wait);
 
 /* The word of its count. Atomic; valid like the handle. It may be counted down by compare-and-set,
@@ -603,7 +629,7 @@ PSHM_API int pshm_barrier_await(pshm_barrier *barrier, int64_t timeout_ns,
  * PSHM_BARRIER_ACTION: then it must run its action and call pshm_barrier_trip, or
  * pshm_wait_cancel, which breaks the barrier: PSHM_BREAK_ACTION. */
 PSHM_API int pshm_barrier_prepare(pshm_barrier *barrier, int has_action, pshm_wait *wait);
-#define PSHM_BARRIER_ACTION INT32_MAX
+#define PSHM_BARRIER_ACTION INT32_MAX /* from a poll: run the action, then pshm_barrier_trip */
 
 /* The action has been run: let the others go. Returns 0, the caller's index, or PSHM_EBROKEN if it
  * broke meanwhile; PSHM_EINVAL if this wait was not told to run one, PSHM_ECLOSED. */
@@ -618,18 +644,19 @@ PSHM_API int pshm_barrier_reset(pshm_barrier *barrier);
 
 /* Why a barrier broke. */
 typedef enum pshm_break {
-    PSHM_BREAK_NONE = 0,
-    PSHM_BREAK_DEATH = 1,
-    PSHM_BREAK_TIMEOUT = 2,
-    PSHM_BREAK_INTERRUPT = 3,
-    PSHM_BREAK_ABORT = 4,
-    PSHM_BREAK_RESET = 5,
-    PSHM_BREAK_CLOSE = 6,
-    PSHM_BREAK_ACTION = 7 /* the action did not end well */
+    PSHM_BREAK_NONE = 0,      /* it never has */
+    PSHM_BREAK_DEATH = 1,     /* a party died */
+    PSHM_BREAK_TIMEOUT = 2,   /* a party's time was over */
+    PSHM_BREAK_INTERRUPT = 3, /* a party was interrupted */
+    PSHM_BREAK_ABORT = 4,     /* pshm_barrier_abort */
+    PSHM_BREAK_RESET = 5,     /* pshm_barrier_reset */
+    PSHM_BREAK_CLOSE = 6,     /* a party that waited closed the segment */
+    PSHM_BREAK_ACTION = 7     /* the action did not end well */
 } pshm_break;
 
+/* The state of a barrier. */
 typedef struct pshm_barrier_info {
-    int64_t parties;
+    int64_t parties; /* as it was opened */
     int64_t waiting; /* who have arrived, also while the action runs; 0 if it is broken */
     int32_t broken;  /* now: 1 or 0 */
     int32_t cause;   /* pshm_break of the last break, a reset included */
@@ -648,9 +675,10 @@ PSHM_API int pshm_barrier_inspect(pshm_barrier *barrier, pshm_barrier_info *out)
  * none of its parent's shares. PSHM_EHELD from a close when the participant reads or writes. */
 PSHM_API int pshm_rwlock_open(pshm_segment *segment, const char *name, pshm_rwlock **out);
 
+/* What a read-write lock is taken for. */
 typedef enum pshm_mode {
-    PSHM_READ = 1,
-    PSHM_WRITE = 2,
+    PSHM_READ = 1,  /* beside other readers */
+    PSHM_WRITE = 2, /* alone */
     PSHM_REPAIR = 3 /* to write, if it is abandoned */
 } pshm_mode;
 
@@ -676,13 +704,14 @@ PSHM_API int pshm_rwlock_release(pshm_rwlock *lock, int mode, uint64_t owner);
  * PSHM_ENOTOWNER, PSHM_ECLOSED. */
 PSHM_API int pshm_rwlock_mark_good(pshm_rwlock *lock, uint64_t owner);
 
+/* Who has a read-write lock, and what has happened to it. */
 typedef struct pshm_rwlock_info {
     pshm_holder writer; /* as of a moment ago */
     pshm_holder dead;   /* the last writer that died */
-    uint64_t deaths;
-    int64_t readers;
-    int64_t depth; /* how often the writer has taken it */
-    int32_t abandoned;
+    uint64_t deaths;    /* of writers */
+    int64_t readers;    /* shares that readers have */
+    int64_t depth;      /* how often the writer has taken it */
+    int32_t abandoned;  /* 1 from a writer's death until the repair has ended */
 } pshm_rwlock_info;
 
 /* As of a moment ago, after the dead have given back what they had. PSHM_ECLOSED. */
@@ -731,7 +760,7 @@ PSHM_API void pshm_thread_require_names(int required);
 
 /* ---- processes ------------------------------------------------------------------------- */
 
-#define PSHM_SCRATCH_PATH_BYTES 64
+#define PSHM_SCRATCH_PATH_BYTES 64 /* for pshm_scratch_create */
 
 /* Make an empty file without a name, to hand bytes to a child process and to get some back: it
  * goes with the last process that has it open, killed ones included. `path` receives, in at most
@@ -739,6 +768,8 @@ PSHM_API void pshm_thread_require_names(int required);
  * the caller keeps it. Returns a descriptor for pshm_scratch_close; an exec does not inherit it.
  * PSHM_EUNAVAILABLE, PSHM_EOS. */
 PSHM_API int pshm_scratch_create(char *path);
+
+/* Close the descriptor of a file that pshm_scratch_create has made. */
 PSHM_API void pshm_scratch_close(int descriptor);
 
 #ifdef __cplusplus

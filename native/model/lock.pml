@@ -13,17 +13,16 @@
  * left out of wait.inc, a lock that is taken more than once, and a close, which is as an interrupt.
  *
  * run: two of each kind: -DLIBRARY=2 -DOURS=2
- * run: one and three: -DLIBRARY=1 -DOURS=3
- * run: two of each kind, one is interrupted, one has a time: -DLIBRARY=2 -DOURS=2 -DINTERRUPT -DTIME
- * run: two of each kind, and a kill: -DLIBRARY=2 -DOURS=2 -DKILL
- * run: one and three, and a kill: -DLIBRARY=1 -DOURS=3 -DKILL
- * run: one and two, a kill, an interrupt, a time: -DLIBRARY=1 -DOURS=2 -DKILL -DINTERRUPT -DTIME
+ * run: one and two, a kill: -DLIBRARY=1 -DOURS=2 -DKILL
+ * run: two and one, a kill: -DLIBRARY=2 -DOURS=1 -DKILL
+ * run: one and two, an interrupt, a time: -DLIBRARY=1 -DOURS=2 -DINTERRUPT -DTIME
+ * run: one and two, an interrupt, and a kill: -DLIBRARY=1 -DOURS=2 -DKILL -DINTERRUPT
  * run: a lock that is never given back, and an interrupt: -DLIBRARY=2 -DOURS=1 -DKEEPS -DINTERRUPT
- * mistake: what is free is taken without a mark: -DLIBRARY=2 -DOURS=2 -DNO_MARK
+ * mistake: what is free is taken without a mark: -DLIBRARY=1 -DOURS=2 -DKILL -DNO_MARK
  * mistake: the bit is stored, not swapped in: -DLIBRARY=2 -DOURS=1 -DNO_SWAP
  * mistake: not marked again when it is ours: -DLIBRARY=2 -DOURS=2 -DKILL -DMARKED_ONCE
- * mistake: the kernel is not told where we are: -DLIBRARY=2 -DOURS=2 -DKILL -DNO_PENDING
- * mistake: one that is woken leaves before it looks: -DLIBRARY=2 -DOURS=2 -DINTERRUPT -DLEAVES_EARLY
+ * mistake: the kernel is not told where we are: -DLIBRARY=1 -DOURS=2 -DKILL -DNO_PENDING
+ * mistake: one that is woken leaves before it looks: -DLIBRARY=2 -DOURS=1 -DINTERRUPT -DLEAVES_EARLY
  * mistake: the kernel compares the word only: -DLIBRARY=1 -DOURS=1 -DKEEPS -DINTERRUPT -DONE_WORD
  * mistake: a marked word says that somebody died: -DLIBRARY=1 -DOURS=2 -DBELIEVES_MARKS
  */
@@ -56,10 +55,10 @@ inline wake() { /* any of those that sleep */
 
 inline take(with_bit, comes_new) {
     owner = t + 1;
-    told = died;
-    new = comes_new && !died;
-    died = false;
     waiters = with_bit;
+    new = comes_new && !died;
+    told = died;
+    died = false;
     if
     :: waiters -> owes = owes & ~bit(t)
     :: else
@@ -68,8 +67,8 @@ inline take(with_bit, comes_new) {
 
 /* pthread_mutex_trylock. */
 inline try(comes_new) {
-    pending = pending | bit(t);
     atomic {
+        pending = pending | bit(t);
         if
         :: owner == 0 -> take(died && waiters, comes_new); mine = true
         :: else
@@ -94,8 +93,8 @@ inline use() {
     fi;
 #endif
     inside = 0;
-    pending = pending | bit(t);
     atomic {
+        pending = pending | bit(t);
         told = waiters;
         if
         :: waiters -> owes = owes | bit(t)
@@ -115,9 +114,11 @@ proctype library(byte t) {
     byte seen;
     bool seen_waiters, seen_died, waited, told;
     {
-        pending = pending | bit(t);
         do
-        :: atomic { seen = owner; seen_waiters = waiters; seen_died = died };
+        :: atomic {
+                pending = pending | bit(t);
+                seen = owner; seen_waiters = waiters; seen_died = died
+            };
             if
             :: seen == 0 ->
                 atomic {
@@ -159,6 +160,11 @@ end_kept:
 #else
 #define SLEEPS (owner == seen && waiters && !IS_INTERRUPTED)
 #endif
+#ifdef NO_PENDING
+#define SET_PENDING skip
+#else
+#define SET_PENDING pending = pending | bit(t)
+#endif
 
 /* pshm_lock_await. */
 proctype ours(byte t) {
@@ -178,9 +184,6 @@ proctype ours(byte t) {
             :: else
             fi;
 #endif
-#ifndef NO_PENDING
-            pending = pending | bit(t);
-#endif
 #ifdef MARKED_ONCE
             if
             :: mine -> break
@@ -192,6 +195,7 @@ proctype ours(byte t) {
             atomic { owner = seen; waiters = true; died = (seen == 0) };
 #else
             atomic {
+                SET_PENDING;
                 seen = owner;
                 if
                 :: seen != 0 -> waiters = true; owes = owes & ~bit(t)

@@ -85,10 +85,11 @@ int pshm__directory_next(pshm_segment *segment, uint64_t *cursor, pshm__entry *o
             return 1;
         }
     }
-    return pshm__fail(PSHM_ELAYOUT,
-                      "segment=%s: its directory is damaged at offset=%" PRIu64
-                      "; unlink it and create it anew",
-                      segment->name, segment->heap_offset + offset);
+    pshm__fail(PSHM_ELAYOUT,
+               "segment=%s: its directory is damaged at offset=%" PRIu64
+               "; unlink it and create it anew",
+               segment->name, segment->heap_offset + offset);
+    return PSHM_ELAYOUT; /* so that the compiler sees that it is not 1 */
 }
 
 /* 1 and the entry of that name, 0 and where the next may begin if there is none, or PSHM_ELAYOUT.
@@ -275,7 +276,7 @@ static void show(const pshm__entry *entry, pshm_object_info *out) {
     out->name[sizeof(out->name) - 1] = '\0';
     out->kind = (int32_t)entry->kind;
     out->type = (int32_t)entry->type;
-    out->length = entry->length;
+    out->length = entry->kind == PSHM_CONDITION ? 0 : entry->length; /* where its lock is */
     out->bytes = entry->bytes;
 }
 

@@ -8,8 +8,9 @@
 
 #define LINE_WORDS 8
 
-/* Compilers make vector stores of the inner loop, as its length is known. */
-PSHM__FOR_EACH_CPU static void fill_lines(uint64_t *words, uint64_t lines, uint64_t pattern) {
+/* Compilers make vector stores of the inner loop, as its length is known. The name's prefix is for
+ * clang, which makes a global symbol of it. */
+PSHM__FOR_EACH_CPU static void pshm__fill_lines(uint64_t *words, uint64_t lines, uint64_t pattern) {
     for (uint64_t line = 0; line < lines; line++) {
         for (int i = 0; i < LINE_WORDS; i++)
             words[line * LINE_WORDS + (uint64_t)i] = pattern;
@@ -27,6 +28,6 @@ void pshm_fill(void *data, uint64_t bytes, uint64_t pattern) {
     uint64_t lines = (bytes - before) / sizeof(line);
     uint8_t *rest = start + before + lines * sizeof(line);
     memcpy(start, line, before);
-    fill_lines((uint64_t *)(void *)(start + before), lines, pattern);
+    pshm__fill_lines((uint64_t *)(void *)(start + before), lines, pattern);
     memcpy(rest, line, (size_t)(start + bytes - rest));
 }

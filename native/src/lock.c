@@ -142,7 +142,8 @@ static int owner_died(const pshm__lock *shared) {
 
 /* The mutex has been taken, with `code` 0 or PSHM_EOWNERDIED: becomes the caller's, or goes back.
  */
-static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs) {
+static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs,
+                 pshm_interrupt *interrupt) {
     const pshm__lock *shared = lock->shared;
     bool again = false;
     if (code == PSHM_EOWNERDIED) {
@@ -157,6 +158,8 @@ static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs) {
     } else if (again) {
         PSHM__STORE(shared->depth, shared->depth + 1, memory_order_relaxed);
         return 0;
+    } else if (interrupt != NULL && pshm__is_raised(interrupt)) {
+        code = PSHM_EINTERRUPTED; /* before the lock was free, perhaps */
     } else if (pshm__locks_held >= HELD_MAX) {
         code = pshm__fail(PSHM_EDEPTH,
                           "lock: the thread holds %d others, and the system tells of its death for "
@@ -178,7 +181,7 @@ static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs) {
 
 static int acquire_at_once(pshm_lock *lock, pshm__holder *self, int needs) {
     int code = PSHM__MUTEX(try, lock->shared->mutex);
-    return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs) : code;
+    return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs, NULL) : code;
 }
 
 /* A close that finds one of our locks held takes itself back: wait for how it ends. */
@@ -277,7 +280,7 @@ static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps
         code = in_steps ? await_mutex(lock, timeout_ns, interrupt)
                         : PSHM__MUTEX_LOCK(lock->shared->mutex, timeout_ns);
         if (code == 0 || code == PSHM_EOWNERDIED)
-            code = enter(lock, self, code, needs);
+            code = enter(lock, self, code, needs, interrupt);
     }
     pshm_segment_unpin(segment);
     return code;

@@ -50,14 +50,15 @@ typedef enum operation {
     ACQUIRE,
     TRY,
     TIMED,
+    AWAITED,
     RELEASE,
     REPAIR,
     OPERATIONS
 } operation;
 
 static const char *const operation_names[OPERATIONS] = {
-    "open",   "open-or-create", "create", "unlink", "reap",    "close",
-    "object", "acquire",        "try",    "timed",  "release", "repair"};
+    "open", "open-or-create", "create", "unlink",  "reap",  "close", "object", "acquire",
+    "try",  "timed",          "await",  "release", "repair"};
 
 typedef struct scenario {
     const char *name;
@@ -164,7 +165,8 @@ static void victim_at(const pshm__kill_point *point, uint64_t at) {
         tell(to_cell[1], 's');
         hear(to_victim[0]);
     }
-    if (is(point, "acquire", "lock") || is(point, "pshm_wait_sleep", "events->waiters += 1"))
+    if (is(point, "acquire", "lock") || is(point, "await_mutex", "mark") ||
+        is(point, "pshm_wait_sleep", "events->waiters += 1"))
         tell(to_cell[1], 'b');
 }
 
@@ -174,7 +176,8 @@ static void second_at(const pshm__kill_point *point, uint64_t at) {
         return;
     bool enters = is(point, "pshm__os_file_lock", "fcntl") && at == 0 && ++entries > 1;
     bool waits = is(point, "pshm_wait_sleep", "events->waiters += 1");
-    if (armed && !announced && (enters || waits || strcmp(point->step, "lock") == 0)) {
+    if (armed && !announced &&
+        (enters || waits || strcmp(point->step, "lock") == 0 || is(point, "await_mutex", "mark"))) {
         announced = true;
         tell(to_cell[1], 'w');
     }
@@ -287,6 +290,11 @@ static void timed_acquire(void) {
     write_and_leave();
 }
 
+static void await_lock(void) {
+    CHECK_OK(ENTER(pshm_lock_await(lock_of(segment), -1, NULL)));
+    write_and_leave();
+}
+
 static void acquire_nested(void) {
     CHECK_OK(ENTER(pshm_lock_acquire(lock_of(segment))));
     CHECK_OK(pshm_lock_acquire(lock_of(segment)));
@@ -302,6 +310,14 @@ static void acquire_and_be_told(void) {
 
 static void repair(void) {
     CHECK_OK(ENTER(pshm_lock_acquire_abandoned(lock_of(segment))));
+    put(0, 21);
+    put(1, 21);
+    CHECK_OK(pshm_lock_mark_good(lock_of(segment)));
+    leave_section();
+}
+
+static void await_repair(void) {
+    CHECK_OK(ENTER(pshm_lock_await_abandoned(lock_of(segment), -1, NULL)));
     put(0, 21);
     put(1, 21);
     CHECK_OK(pshm_lock_mark_good(lock_of(segment)));
@@ -385,7 +401,9 @@ static const scenario segment_scenarios[] = {
     {"try", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = try_acquire},
     {"timed", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = timed_acquire},
     {"timed, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, .run = timed_acquire},
+    {"await, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, .run = await_lock},
     {"repair", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = repair},
+    {"await repair, waiting", PSHM_LAST_OUT, OBSERVED, HOLDING, true, attach, .run = await_repair},
     {"repair given up", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = give_up_repair},
     {"repair what is good", PSHM_LAST_OUT, OBSERVED, NONE, false, attach,
      .run = repair_what_is_good},
@@ -481,6 +499,7 @@ static int operate(void) {
     case ACQUIRE: return enter_and_leave(pshm_lock_acquire(lock_of(segment)));
     case TRY: return enter_and_leave(pshm_lock_try_acquire(lock_of(segment)));
     case TIMED: return enter_and_leave(pshm_lock_timed_acquire(lock_of(segment), 60000000000));
+    case AWAITED: return enter_and_leave(pshm_lock_await(lock_of(segment), -1, NULL));
     case RELEASE: return pshm_lock_release(other_lock());
     default: return mend(pshm_lock_acquire_abandoned(lock_of(segment)));
     }

@@ -114,7 +114,8 @@ static void run_victim(void) {
     victim = spawn(be_victim);
     await("r");
     if (current->contended)
-        CHECK_OK(pshm_lock_acquire(lock_of(segment)));
+        CHECK_CODE(pshm_lock_acquire_any(lock_of(segment)),
+                   shared->abandoned ? PSHM_EOWNERDIED : 0);
     if (current->state == ALONE) {
         CHECK_OK(pshm_segment_close(segment));
         segment = NULL;
@@ -172,7 +173,8 @@ static int expected(state file, bool usable, bool abandoned, bool owned) {
             return PSHM_EBUSY;
         break;
     case ACQUIRE:
-    case TIMED: break;
+    case TIMED:
+    case AWAITED: break;
     case REPAIR: return !open ? PSHM_ENOENT : abandoned ? 0 : PSHM_EGOOD;
     default: return open ? 0 : PSHM_ENOENT;
     }
@@ -205,7 +207,7 @@ static void run_second(void) {
     } else if (done) {
         code = expected(file, is_usable(file, file.in_use), shared->abandoned, owned);
         /* It has not passed by what it had to wait for. */
-        CHECK(!owned || (second_does != ACQUIRE && second_does != TIMED && second_does != REPAIR));
+        CHECK(!owned || second_does < ACQUIRE || second_does == TRY || second_does == RELEASE);
         CHECK(!file.present || !file.entered || second_does > UNLINK);
     } else {
         file.entered = false;

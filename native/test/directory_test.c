@@ -80,10 +80,12 @@ static void shouldFindAnObjectWhateverItIs(void) {
     pshm_segment *segment;
     pshm_semaphore *permits;
     pshm_value *value;
+    pshm_condition *condition;
     pshm_object_info object;
     CHECK_OK(pshm_segment_create(NULL, 65536, NULL, &segment));
-    CHECK_OK(pshm_value_open(segment, "pi", PSHM_FLOAT64, &value));
     CHECK_OK(pshm_semaphore_open(segment, "permits", 3, 1, &permits));
+    CHECK_OK(pshm_value_open(segment, "pi", PSHM_FLOAT64, &value));
+    CHECK_OK(pshm_condition_open(pshm_value_lock(value), "changed", &condition));
     CHECK_OK(pshm_segment_find_object(segment, "permits", &object));
     CHECK_STR(object.name, "permits");
     CHECK_EQ(object.kind, PSHM_SEMAPHORE);
@@ -92,6 +94,9 @@ static void shouldFindAnObjectWhateverItIs(void) {
     CHECK_OK(pshm_segment_find_object(segment, "pi", &object));
     CHECK_EQ(object.kind, PSHM_VALUE);
     CHECK_EQ(object.type, PSHM_FLOAT64);
+    CHECK_OK(pshm_segment_find_object(segment, "changed", &object));
+    CHECK_EQ(object.kind, PSHM_CONDITION);
+    CHECK_EQ(object.length, 0);
     CHECK_CODE(pshm_segment_find_object(segment, "nothing", &object), PSHM_ENOENT);
     CHECK(strstr(pshm_error_detail(), "name=nothing") != NULL);
     CHECK_CODE(pshm_segment_find_object(segment, "a/b", &object), PSHM_ENAME);

@@ -3,7 +3,8 @@
  * The golden image: every kind of object, as words of 8 bytes in hexadecimal with their offsets; a
  * word that is not there is 0. It is what the library writes, but for what is another each time,
  * and what every language reads. "golden_test FILE write" makes it anew when the layout has
- * changed.
+ * changed. "golden_test FILE compare IMAGE" looks whether a segment's file is the same: what other
+ * languages have written.
  *
  * To read it: write the words to a file, put the fingerprint and the checksum right, open it.
  */
@@ -144,17 +145,12 @@ static void write_golden(const image *from) {
     CHECK_EQ(fclose(file), 0);
 }
 
-static void shouldWriteTheGoldenImage(void) {
-    const pshm_options persistent = {.lifetime = PSHM_PERSISTENT};
-    pshm_segment *segment;
-    const char *name = name_of("golden");
-    CHECK_OK(pshm_segment_create(name, HEAP, &persistent, &segment));
-    make_objects(segment);
-    CHECK_OK(pshm_segment_close(segment));
-    int fd = open(path_of_name(name), O_RDONLY | O_CLOEXEC);
+static void expect_golden(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        CHECK_FAIL("%s: %s", path, strerror(errno));
     CHECK_EQ(read(fd, &made, sizeof(made)), sizeof(made));
     close(fd);
-    CHECK_OK(pshm_segment_unlink(name));
     normalise(&made);
     if (writes)
         write_golden(&made);
@@ -165,6 +161,17 @@ static void shouldWriteTheGoldenImage(void) {
                        "; if the layout is to change, say so in LAYOUT.md and make it anew",
                        offset, *word_at(&made, offset), *word_at(&kept, offset));
     }
+}
+
+static void shouldWriteTheGoldenImage(void) {
+    const pshm_options persistent = {.lifetime = PSHM_PERSISTENT};
+    pshm_segment *segment;
+    const char *name = name_of("golden");
+    CHECK_OK(pshm_segment_create(name, HEAP, &persistent, &segment));
+    make_objects(segment);
+    CHECK_OK(pshm_segment_close(segment));
+    expect_golden(path_of_name(name));
+    CHECK_OK(pshm_segment_unlink(name));
 }
 
 static void shouldReadTheGoldenImage(void) {
@@ -184,9 +191,13 @@ static void shouldReadTheGoldenImage(void) {
 }
 
 int main(int argc, char **argv) {
-    check_begin(60);
     CHECK(argc >= 2);
     golden = argv[1];
+    if (argc > 3 && strcmp(argv[2], "compare") == 0) { /* in the folder that its caller sees */
+        expect_golden(argv[3]);
+        return puts("equal") < 0;
+    }
+    check_begin(60);
     writes = argc > 2 && strcmp(argv[2], "write") == 0;
     RUN(shouldWriteTheGoldenImage);
     RUN(shouldReadTheGoldenImage);

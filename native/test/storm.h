@@ -14,7 +14,19 @@
 #include "polyshm.h"
 
 enum { CELL_INSIDE, CELL_REPAIRED, CELL_REPAIRS, CELL_UNDONE, CELL_WORDS };
-enum { STATE, FROM, TO, FROM_BEFORE, TO_BEFORE, TRANSFERS, TOLD, DOOMED, RECORD_WORDS };
+enum {
+    STATE,
+    FROM,
+    TO,
+    FROM_BEFORE,
+    TO_BEFORE,
+    TRANSFERS,
+    TOLD,
+    DOOMED,
+    DRILLS,
+    LEFT,
+    RECORD_WORDS
+};
 enum { STOP, VIOLATIONS, SUM, SERIALS, ENDED, CONTROL_WORDS };
 enum { STEPS_PER_NAP = 20, REPAIRS_PER_REFUSAL = 8, VIOLATIONS_TOLD = 100 };
 enum { TIMEOUT_NS = 5000000, LONGEST_NAP_NS = 500000 };
@@ -94,6 +106,7 @@ static word *open_array(pshm_segment *segment, const char *name, int64_t length)
 
 /* ---- locks ---- */
 
+/* Returns the serial of the dead. */
 static int64_t hear(int64_t group, const pshm_lock_info *told, int64_t repaired) {
     long long dead = 0;
     count(record(serial) + TOLD);
@@ -102,7 +115,7 @@ static int64_t hear(int64_t group, const pshm_lock_info *told, int64_t repaired)
            group, told->dead.pid, dead);
     expect((int64_t)told->deaths > repaired, "a death is told after its repair (number, repaired)",
            group, (int64_t)told->deaths, repaired);
-    return (int64_t)told->deaths;
+    return dead;
 }
 
 static void come_in(int64_t group) {

@@ -10,7 +10,6 @@
 
 enum { PERMITS = 3, BARRIERS = 2, CAPACITY = 2, LATCHES = 16, LATCH_COUNT = 100 };
 enum {
-    DRILLS = 0,
     DEATHS_OF_PARTIES = 1,
     PULSES_BEGUN = 2,
     PULSES_DONE = 3,
@@ -391,7 +390,7 @@ static void drill(void) {
     static void (*const all[])(void) = {use_permits, read_pair,  write_pair, meet,
                                         use_event,   feel_pulse, count_down, use_buffer};
     all[random_below(sizeof(all) / sizeof(*all))]();
-    count_up(drills + DRILLS, 1);
+    count(record(serial) + DRILLS);
 }
 
 #endif

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * storm_worker SEGMENT SERIAL SEED ACCOUNTS GROUPS SERIALS: transfers amounts between accounts
- * until it is told to stop, is killed, or its input ends. The protocol stands in Bank.java, of the
- * storm of the Java tests, which starts it.
+ * until it is told to stop or is killed. The protocol stands in Bank.java, of the storm of the Java
+ * tests, which starts it.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
-#include <unistd.h>
-
 #include "storm_drills.h"
 
 enum { AMOUNT = 100, TRANSFERS_PER_AUDIT = 1000, TRANSFERS_PER_DRILL = 50 };
@@ -25,19 +22,21 @@ static void restore(int64_t group, const word *account, const word *before) {
 
 /* The caller has got the abandoned lock. */
 static void mend(int64_t group, const pshm_lock_info *info) {
-    int64_t death = hear(group, info, load(cell(group) + CELL_REPAIRED));
-    int64_t dead = load(cell(group) + CELL_INSIDE);
-    expect(dead == 0 || doomed(dead) != 0, "was cut off alive (serial)", group, dead, 0);
+    int64_t dead = hear(group, info, load(cell(group) + CELL_REPAIRED));
+    int64_t inside = load(cell(group) + CELL_INSIDE);
+    expect(inside == 0 || doomed(inside) != 0, "was cut off alive (serial)", group, inside, 0);
     if (group >= group_count) {
         mend_drill(group);
-    } else if (dead != 0 && load(record(dead) + STATE) == 1) {
-        restore(group, record(dead) + FROM, record(dead) + FROM_BEFORE);
-        restore(group, record(dead) + TO, record(dead) + TO_BEFORE);
+    } else if (inside != 0 && load(record(inside) + STATE) == 1) {
+        restore(group, record(inside) + FROM, record(inside) + FROM_BEFORE);
+        restore(group, record(inside) + TO, record(inside) + TO_BEFORE);
         count(cell(group) + CELL_UNDONE);
     }
     store(cell(group) + CELL_INSIDE, 0);
-    store(cell(group) + CELL_REPAIRED, death);
+    store(cell(group) + CELL_REPAIRED, (int64_t)info->deaths);
     count(cell(group) + CELL_REPAIRS);
+    if (doomed(dead) != 0)
+        count_up(record(dead) + LEFT, 1);
 }
 
 static void repair(int64_t group) {
@@ -145,21 +144,11 @@ static void transfer(void) {
     give(lower);
 }
 
-/* Whoever has started us is gone. */
-static void *end_with_input(void *unused) {
-    char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0)
-        continue;
-    exit(1);
-    return unused;
-}
-
 int main(int argc, char **argv) {
     pshm_segment *segment;
-    pthread_t watch;
     char name[24];
     if (argc != 7) {
-        fprintf(stderr, "usage: storm_worker SEGMENT SERIAL SEED ACCOUNTS GROUPS SERIALS < pipe\n");
+        fprintf(stderr, "usage: storm_worker SEGMENT SERIAL SEED ACCOUNTS GROUPS SERIALS\n");
         return 2;
     }
     serial = strtoll(argv[2], NULL, 10);
@@ -168,7 +157,7 @@ int main(int argc, char **argv) {
     group_count = strtoll(argv[5], NULL, 10);
     serial_count = strtoll(argv[6], NULL, 10);
     locks = calloc((size_t)(group_count + 1), sizeof(*locks));
-    if (locks == NULL || pthread_create(&watch, NULL, end_with_input, NULL) != 0)
+    if (locks == NULL)
         return 1;
     check(pshm_segment_open(argv[1], NULL, &segment));
     accounts = open_array(segment, "accounts", account_count);

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import itertools
@@ -36,6 +37,7 @@ def pytest_configure(config):
         SharedMemory.reap()
         os._exit(0)
     os.close(end)
+    processes.lasting.add(config.cleaner)
 
 
 def pytest_unconfigure(config):
@@ -47,27 +49,34 @@ def segments() -> set[Path]:
     return set(Path("/dev/shm").glob("polyshm*"))
 
 
-def stop_children(cleaner: int) -> None:
-    for helper in (multiprocessing.forkserver._forkserver, multiprocessing.resource_tracker._resource_tracker):
-        helper._stop()
+def stop_children() -> None:
     for child in multiprocessing.active_children():
         child.kill()
         child.join()
-    for children in Path("/proc/self/task").glob("*/children"):
-        for pid in map(int, children.read_text().split()):
-            if pid != cleaner:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+    for helper in (multiprocessing.forkserver._forkserver, multiprocessing.resource_tracker._resource_tracker):
+        helper._stop()  # waits for its children
+    for pid in children() - processes.lasting:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def children() -> set[int]:
+    found = []
+    for each in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found += each.read_text().split()
+    return set(map(int, found))
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(pytestconfig):
+def nothing_left():
     before = segments()
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
     yield
-    stop_children(pytestconfig.cleaner)
-    if segments() - before:  # by what the test's frames refer to
+    stop_children()
+    if segments() - before:  # of what the test's frames refer to, or killed children had
         gc.collect()
+        SharedMemory.reap()
     faulthandler.cancel_dump_traceback_later()
     left = segments() - before
     for path in left:

@@ -16,6 +16,9 @@ from typing import Any, Callable
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
+lasting: set[int] = set()
+"""Children that several tests use; all others end with their test."""
+
 
 def die_with_parent() -> None:
     """With the thread that started this process, to be exact."""

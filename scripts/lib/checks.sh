@@ -2,6 +2,7 @@
 # Sourced by scripts/test: each function is one check, and fails if it finds anything.
 
 java_log=build/test-java.log
+python_site=$PWD/build/python-site # what the wheel installs
 jvm_warning='WARNING: |WARNING in native method|FATAL ERROR in native|[Ww]arning: |.* VM warning: '
 
 formatting() {
@@ -11,8 +12,10 @@ formatting() {
 }
 
 java_suite() { # java_suite <java home> [<maven option>...]: builds, then runs the tests on that JVM
+    local version python
+    read -r version python < <(pythons)
     find java -name '*.dumpstream' -delete
-    mvn -B -ntp verify -Dpolyshm.jvm="$1/bin/java" "${@:2}" \
+    PYTHONPATH=$python_site mvn -B -ntp verify -Dpolyshm.jvm="$1/bin/java" -Dpolyshm.python="$python" "${@:2}" \
         -Dpolyshm.jvm.args="--enable-native-access=ALL-UNNAMED -Xcheck:jni" 2>&1 | tee "$java_log" |
         grep -a --line-buffered -E '^\[ERROR\]|Tests run:|tests passed|Test +#.*\*\*\*' ||
         { echo "See $java_log" && return 1; }
@@ -38,21 +41,30 @@ c_suite() { # c_suite <sanitizer>
     grep 'tests passed' "$log"
 }
 
-python_suite() { # tests what the wheel installs, on each Python >= 3.9 that has pytest
-    local log=build/test-python.log site=$PWD/build/python-site version python
+python_package() { # the wheel, installed for the tests of Java and of Python
+    local log=build/test-python.log version python
     read -r version python < <(pythons pip)
-    rm -rf "$site"
+    rm -rf "$python_site"
     {
         scripts/wheel &&
-            "$python" -m pip install --no-index --no-deps --target "$site" build/dist/polyshm-*.whl &&
-            mypy --strict "$site/polyshm"
+            "$python" -m pip install --no-index --no-deps --target "$python_site" build/dist/polyshm-*.whl &&
+            mypy --strict "$python_site/polyshm"
     } >"$log" 2>&1 || { cat "$log" && return 1; }
+}
+
+python_suite() { # tests what the wheel installs, with C and Java, on each Python >= 3.9 that has pytest
+    local log=build/test-python.log java=$PWD/java/polyshm/target examples=$PWD/java/polyshm-examples/target
+    local version python
+    export POLYSHM_NATIVE_TESTS=$java/cmake/native/test
+    export POLYSHM_CLASSPATH=$java/classes:$java/test-classes:$(cat "$java/classpath")
+    export CLASSPATH=$examples/classes:$(cat "$examples/classpath")
     while read -r version python; do
         echo "Python $version, $python"
-        PYTHONPATH=$site PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider python/tests \
-            >"$log" 2>&1 </dev/null || { cat "$log" && return 1; }
+        PYTHONPATH=$python_site PYTHONDONTWRITEBYTECODE=1 \
+            "$python" -m pytest -q -p no:cacheprovider python/tests >"$log" 2>&1 </dev/null ||
+            { cat "$log" && return 1; }
         tail -n 1 "$log"
-    done < <(pythons pytest)
+    done < <(pythons pytest test._test_multiprocessing)
 }
 
 shared_memory() { find /dev/shm -maxdepth 1 -name '*polyshm*' 2>/dev/null | sort; }

@@ -42,7 +42,7 @@ has() {
         cmake) at_least 3.22 cmake ;;
         python) pythons setuptools wheel pycparser | grep -q . ;;
         pip) pythons pip | grep -q . ;;
-        pytest) pythons pytest numpy | grep -q . ;;
+        pytest) pythons pytest numpy test._test_multiprocessing | grep -q . ;;
         libfuzzer) ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac
@@ -60,7 +60,10 @@ package() { # package <tool>: what Debian and Ubuntu call it
             ;;
         python) echo python3-setuptools python3-wheel python3-pycparser ;;
         pip) echo python3-pip ;;
-        pytest) echo python3-pytest python3-numpy ;;
+        pytest)
+            version=$(apt-cache policy python3 2>/dev/null | sed -n 's/.*Candidate: \(3\.[0-9]*\).*/\1/p')
+            echo python3-pytest python3-numpy "libpython$version-testsuite"
+            ;;
         libfuzzer) echo clang libclang-rt-dev ;;
         taskset) echo util-linux ;;
         *) echo "$1" ;;

@@ -106,20 +106,36 @@ bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid) {
     return (value & FUTEX_TID_MASK) == tid;
 }
 
+/* What the kernel looks at when this thread dies; null in a sandbox that does not tell. Not kept
+ * beyond a wait: musl begins again in a forked child. */
+static _Thread_local struct robust_list_head *robust_list;
+
+static void get_robust_list(void) {
+    size_t bytes;
+    if (syscall(SYS_get_robust_list, 0, &robust_list, &bytes) != 0)
+        robust_list = NULL;
+}
+
+/* musl makes the list with the first robust mutex that the thread gets. */
+static void make_robust_list(void) {
+    pthread_mutex_t first;
+    if (pshm__os_mutex_init(&first) != 0)
+        return;
+    pthread_mutex_lock(&first);
+    pthread_mutex_unlock(&first);
+    pthread_mutex_destroy(&first);
+}
+
 /* If the thread dies, the kernel looks at this word as well (null for none): if nobody has the
  * mutex, it wakes one that sleeps on it. The C library sets and clears the same around each change
- * of a robust mutex. A thread that the kernel has no list of cannot be looked after: with musl, one
- * that has not had a robust mutex yet. */
+ * of a robust mutex. */
 static void set_pending(const uint32_t *word) {
-    static _Thread_local struct robust_list_head *head;
-    size_t bytes;
-    if (head == NULL && syscall(SYS_get_robust_list, 0, &head, &bytes) != 0)
-        head = NULL;
-    if (head == NULL)
+    if (robust_list == NULL)
         return;
-    const uintptr_t entry = word == NULL ? 0 : (uintptr_t)word - (uintptr_t)head->futex_offset;
+    const uintptr_t entry =
+        word == NULL ? 0 : (uintptr_t)word - (uintptr_t)robust_list->futex_offset;
     atomic_signal_fence(memory_order_seq_cst); /* a kill comes between any two instructions */
-    head->list_op_pending = (struct robust_list *)entry;
+    robust_list->list_op_pending = (struct robust_list *)entry;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
@@ -132,7 +148,14 @@ static void count_waiters(void *mutex, int by) {
 #endif
 }
 
-void pshm__os_mutex_join(void *mutex) { count_waiters(mutex, 1); }
+void pshm__os_mutex_join(void *mutex) {
+    get_robust_list();
+    if (robust_list == NULL) {
+        make_robust_list();
+        get_robust_list();
+    }
+    count_waiters(mutex, 1);
+}
 
 bool pshm__os_mutex_mark(void *mutex, pshm__word *out) {
     uint32_t *word = (uint32_t *)mutex + WORD;

@@ -2,6 +2,8 @@
 """Typed arrays, values, locks and synchronizers in memory that processes share, in Python, Java and C."""
 
 from ._array import SharedArray
+from ._barrier import Barrier, BarrierBreak
+from ._condition import Condition
 from ._errors import (
     AlreadyExists,
     BrokenBarrier,
@@ -19,10 +21,10 @@ from ._errors import (
     Unavailable,
     WrongLayout,
 )
-from ._lock import Condition, Lock, Owner
+from ._lock import Lock, Owner
 from ._memory import Lifetime, ObjectInfo, Participant, SharedMemory, attach
 from ._read_write_lock import ReadWriteLock
-from ._synchronizers import Barrier, BarrierBreak, Event, Latch, Semaphore
+from ._synchronizers import Event, Latch, Semaphore
 from ._value import SharedValue
 
 __all__ = [

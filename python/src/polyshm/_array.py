@@ -56,29 +56,32 @@ class Elements(SharedObject):
 
     @property
     def _elements(self) -> memoryview:
-        """Those of one that is open: every use begins here."""
+        """Those of one that is open: every use begins here, or with the same question."""
         if self.memory._closed:
-            raise Closed("PSHM_ECLOSED", f"{self!r} is closed; open its segment again to use it")
+            raise self._is_closed()
         return self._view
 
+    def _is_closed(self) -> Closed:
+        return Closed("PSHM_ECLOSED", f"{self!r} is closed; open its segment again to use it")
+
     def _store(self, index: Any, value: Any) -> None:
+        if self.memory._closed:
+            raise self._is_closed()
         try:
-            self._elements[index] = value
+            self._view[index] = value
         except (TypeError, ValueError):
-            if not self.memory._closed:
-                self._type.packed([value])  # tells why, if it is the value
+            self._type.packed([value])  # tells why, if it is the value
             raise
 
     def _atomic(self, function: Any, index: Any, *operands: Any) -> tuple[int, Any]:
         """The function's code and what it leaves in its last operand."""
-        elements = self._elements
         try:
-            position = range(len(elements))[operator.index(index)]
+            position = range(len(self._elements))[operator.index(index)]
         except IndexError:
             raise self._no_index(index) from None
         cells = [self._type.cell(each) for each in operands]
         code = function(
-            self._address + position * self._type.bytes, self._type.type, *(ctypes.byref(each) for each in cells)
+            self._address + position * self._view.itemsize, self._type.type, *[ctypes.byref(each) for each in cells]
         )
         return check(code), cells[-1].value
 
@@ -145,13 +148,13 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
 
     def __getitem__(self, index: Any) -> Any:
         """An element, or a list of those of a slice. IndexError; Closed."""
-        elements = self._elements
-        if isinstance(index, slice):
-            return elements[index].tolist()
+        if self.memory._closed:
+            raise self._is_closed()
         try:
-            return elements[index]
+            found = self._view[index]
         except IndexError:
             raise self._no_index(index) from None
+        return found.tolist() if isinstance(found, memoryview) else found
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Set an element, or those of a slice to as many values of an iterable or a buffer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def _load() -> ctypes.CDLL:
 
 
 library = _load()
+_exiting = False
 
 
 def without_gil_release(name: str) -> Any:
@@ -40,8 +42,16 @@ def check(code: int) -> int:
     return code
 
 
+def begin_exit() -> None:
+    """Segments are being closed because the process ends."""
+    global _exiting
+    _exiting = True
+
+
 def error(code: int) -> Exception:
     """What the code means, with the detail of the calling thread's last failed call."""
+    if code == _native.PSHM_ECLOSED and _exiting and threading.current_thread().daemon:
+        threading.Event().wait()  # Python, too, lets daemon threads go no further then, and tells nobody
     detail = library.pshm_error_detail() or library.pshm_error_text(code)
     name = library.pshm_error_name(code).decode()
     message = detail.decode("utf-8", "replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import operator
 import os
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, Iterator
 
 from . import _native
 from ._errors import Closed, NotFound, TypeMismatch
-from ._library import check, library
+from ._library import begin_exit, check, library
 from ._types import BY_TYPE
 
 
@@ -59,6 +60,14 @@ def _encode(name: str | None) -> bytes | None:
     if "\0" in name:
         raise ValueError(f"name={name!r} is not a name: it has a NUL")
     return name.encode("utf-8", "surrogateescape")
+
+
+def number(operation: str, parameter: str, value: int) -> int:
+    """One that C can have; the library checks its range."""
+    number = operator.index(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{operation}: {parameter}={number} takes more than 64 bits")
+    return number
 
 
 class SharedMemory:
@@ -285,6 +294,7 @@ def _end(segment: int) -> None:
 
 def _close_all() -> None:
     """Nothing is unmapped: daemon threads and views may live on to the very end."""
+    begin_exit()
     for memory in SharedMemory._all():
         library.pshm_segment_close(memory._segment)
 

@@ -12,7 +12,6 @@ import ctypes
 import itertools
 import os
 import threading
-from functools import partial
 
 from . import _native
 from ._library import check, error, library
@@ -115,7 +114,7 @@ class ReadWriteLock(RobustLock, kind=_native.PSHM_RWLOCK):
                 if ns != FOREVER:
                     return False
                 raise RuntimeError(f"acquire: {self._tell(mode)} reads, and would wait for itself; release that first")
-            if not self._acquire(ns, partial(self._attempt, mode)):
+            if not self._acquire(ns, lambda left: self._attempt(mode, left)):
                 return False
         held[mode] += 1
         _this.holds[self._handle] = held
@@ -130,7 +129,7 @@ class ReadWriteLock(RobustLock, kind=_native.PSHM_RWLOCK):
         held = self._held()
         if held[mode] == 0:
             self._info()  # or it is closed
-            raise RuntimeError(f"release: {self._tell(mode)} does not have it; only the thread that took it can do this")
+            raise RuntimeError(f"release: {self._tell(mode)} does not have it; only a thread that has can do this")
         if held[mode] == 1:
             for code in calls(library.pshm_rwlock_release, self._handle, mode, _this.number):
                 break

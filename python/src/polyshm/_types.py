@@ -29,6 +29,12 @@ class ElementType:
 
     def cell(self, value: Any) -> Any:
         """The value in C. TypeError; OverflowError."""
+        try:
+            cell = self.ctype(value)  # which cuts an integer
+            if cell.value == value or self.typecode in "?fd":
+                return cell
+        except TypeError:
+            pass
         return self.ctype.from_buffer_copy(self.packed([value]))
 
     def packed(self, values: Any) -> memoryview:

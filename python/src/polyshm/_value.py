@@ -52,7 +52,9 @@ class SharedValue(Elements, kind=_native.PSHM_VALUE):
     @property
     def value(self) -> Any:
         """The value. Closed; setting it TypeError and OverflowError as from the module `array`."""
-        return self._elements[0]
+        if self.memory._closed:
+            raise self._is_closed()
+        return self._view[0]
 
     @value.setter
     def value(self, value: Any) -> None:

@@ -7,10 +7,10 @@ handler raises ends the wait. Signals end no wait of another thread.
 
 Why nothing is got and lost. A handler may raise just after a native call has taken a lock or a permit. So such a
 call is made by an iterator: `for code in calls(...)` calls and stores the code in instructions between which no
-handler runs, and there is none either until a function that then only returns has returned, nor before the body
-of a `with`. What this leaves open: Python 3.9, and returns from function to function in 3.10, where a handler may
-run in between; and a handler that raises when `__exit__` has been called but has not yet released. Python's own
-locks in `multiprocessing` and `threading.Condition` leave the same open, in all versions.
+handler runs, and there is none either when functions of Python that have called each other return, nor before the
+body of a `with`; but there is after a call of anything else, such as a partial. What this leaves open: Python 3.9
+and 3.10, where a handler may run in between, and a handler that raises when `__exit__` has been called but has not
+yet released. Python's own locks in `multiprocessing` and `threading.Condition` leave the same open, in all versions.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _NO_CODE = -(2**31)
 _interrupt = _native.pshm_interrupt()
 _interrupt_reference = ctypes.byref(_interrupt)
 _main: int | None = None
+_run_signal_handlers = ctypes.pythonapi.PyErr_CheckSignals  # raises what they raise
 
 
 def _begin() -> None:
@@ -101,6 +102,7 @@ def wait(ns: int, function: Any, *arguments: Any) -> int:
     for code in calls(function, *arguments, left.ns, _interrupt_here()):
         if code != _native.PSHM_EINTERRUPTED:
             break
+        _run_signal_handlers()
         left.update()
     return code
 
@@ -110,19 +112,22 @@ def wait_in_steps(ns: int, prepared: _native.pshm_wait, action: Callable[[], obj
     return. With a barrier's action, which runs if the caller is the last to arrive.
     """
     self = ctypes.byref(prepared)
-    interrupt = _interrupt_here()
-    left = Remaining(ns)
-    sequence = None
+    left: Remaining | None = None  # until it may have to sleep
+    sequence = 0
     try:
         for code in calls(library.pshm_wait_poll, self):
             if code != _native.PSHM_EBUSY:
                 break
-            if sequence is not None:
+            if left is None:
+                left, interrupt = Remaining(ns), _interrupt_here()
+            else:
                 slept = library.pshm_wait_sleep(self, sequence, left.ns, interrupt)
-                left.update()
-                if slept not in (0, _native.PSHM_EINTERRUPTED):
+                if slept == _native.PSHM_EINTERRUPTED:
+                    _run_signal_handlers()
+                elif slept != 0:
                     code = library.pshm_wait_cancel(self, slept)
                     break
+                left.update()
             sequence = library.pshm_wait_sequence(self)
         if action is not None and code == _native.PSHM_BARRIER_ACTION:
             action()

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any, Callable
 
-from .. import _lock, _native, _synchronizers
+from .. import _barrier, _condition, _lock, _native, _synchronizers
 from .._library import check, error, library
 from .._memory import SharedMemory
 from .._waiting import nanoseconds
@@ -182,7 +182,7 @@ class BoundedSemaphore(Semaphore):
 # ---- what is waited for ----
 
 
-class Condition(_lock.Condition):
+class Condition(_condition.Condition):
     """A condition: `multiprocessing.Condition` that is not stuck when a process that waits dies.
 
     Its lock is an RLock, or a Lock, of this module or of `polyshm`; there is room for at least three
@@ -207,7 +207,7 @@ class Condition(_lock.Condition):
 
 
 def _arrived_condition(cls: Any, lock: _lock.Lock, name: str) -> Any:
-    return _as(cls, _lock.Condition(lock, name))
+    return _as(cls, _condition.Condition(lock, name))
 
 
 class Event(_synchronizers.Event):
@@ -223,7 +223,7 @@ class Event(_synchronizers.Event):
         return _arrived, (self.__class__, self.memory, self.name)
 
 
-class Barrier(_synchronizers.Barrier):
+class Barrier(_barrier.Barrier):
     """A barrier: `multiprocessing.Barrier` that breaks, instead of waiting for ever, when a process that has
     used it dies."""
 

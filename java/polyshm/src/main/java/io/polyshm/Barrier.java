@@ -3,6 +3,7 @@ package io.polyshm;
 
 import io.polyshm.internal.Native;
 import io.polyshm.internal.NativeSynchronizer;
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.Waiting;
 import io.polyshm.internal.binding.Natives;
 import io.polyshm.internal.binding.pshm_barrier_info;
@@ -57,10 +58,11 @@ import java.util.function.Function;
  * processes too, and in C and Python as well as in Java. A wait that ends by an exception has no
  * memory effect.
  *
- * <p><b>Close.</b> A barrier from {@link #create} has a segment of its own, which {@link #close}
- * closes. For one that lives in a segment of the caller's, {@code close} does nothing: the
- * segment's close ends it. Then every method throws {@link ClosedException}, and threads that wait
- * get it at once; the barrier breaks for those of other processes that wait with them.
+ * <p><b>Close.</b> A barrier from {@link #create} or {@link #attach(String)} has a segment of its
+ * own, which {@link #close} closes. For one that lives in a segment of the caller's, {@code close}
+ * does nothing: the segment's close ends it. Then every method throws {@link ClosedException}, and
+ * threads that wait get it at once; the barrier breaks for those of other processes that wait with
+ * them.
  *
  * <p><b>Serialization.</b> A barrier travels as a handle, with its action.
  */
@@ -172,6 +174,42 @@ public final class Barrier extends Synchronizer {
      */
     public static Barrier in(SharedMemory memory, String name, int parties, Action action) {
         return new Barrier(memory, Objects.requireNonNull(name, "name"), false, parties, action);
+    }
+
+    /**
+     * The barrier that another program has made known by its {@link #handle}, as it is. This opens
+     * the segment, and {@link #close} closes it.
+     *
+     * @param handle {@code <segment name>/<object name>}
+     * @return the barrier, to be closed by the caller
+     * @throws NotFoundException if there is no such segment, or no such object in it
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws IllegalArgumentException if the handle does not have that form
+     * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are opened
+     */
+    public static Barrier attach(String handle) {
+        return TextHandle.attach(handle, Barrier::existing);
+    }
+
+    /**
+     * The barrier of that name in a segment, as it is; never creates one.
+     *
+     * @param memory where; stays the caller's
+     * @param name of the object
+     * @return the barrier
+     * @throws NotFoundException if there is no object of that name
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static Barrier attach(SharedMemory memory, String name) {
+        return existing(memory, Objects.requireNonNull(name, "name"), false);
+    }
+
+    private static Barrier existing(SharedMemory memory, String name, boolean owned) {
+        long parties =
+                SegmentInfo.find(memory.attachment(), name, Natives.PSHM_BARRIER, 0).parameter();
+        return new Barrier(memory, name, owned, (int) parties, null);
     }
 
     // ---- to wait ----

@@ -61,6 +61,9 @@ import java.util.function.BooleanSupplier;
  * finally} throws the same.
  *
  * <p><b>Serialization.</b> A condition travels as a handle, with its lock.
+ *
+ * <p><b>Handle.</b> A condition has none: a program that has {@linkplain Lock#attach(String)
+ * attached} the lock gets it by {@link Lock#condition} and its name.
  */
 public final class Condition implements java.util.concurrent.locks.Condition, Serializable {
     @Serial private static final long serialVersionUID = 1;

@@ -2,6 +2,7 @@
 package io.polyshm;
 
 import io.polyshm.internal.NativeSynchronizer;
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.StateWord;
 import io.polyshm.internal.binding.Natives;
 import java.io.Serial;
@@ -31,10 +32,10 @@ import java.util.concurrent.TimeUnit;
  * <p><b>Process death.</b> Nobody holds anything of an event. A process that is killed within
  * {@link #set} has set the flag, and all that wait are told, or it has not.
  *
- * <p><b>Close.</b> An event from {@link #create} has a segment of its own, which {@link #close}
- * closes. For one that lives in a segment of the caller's, {@code close} does nothing: the
- * segment's close ends it. Then every method throws {@link ClosedException}, and threads that wait
- * get it at once.
+ * <p><b>Close.</b> An event from {@link #create} or {@link #attach(String)} has a segment of its
+ * own, which {@link #close} closes. For one that lives in a segment of the caller's, {@code close}
+ * does nothing: the segment's close ends it. Then every method throws {@link ClosedException}, and
+ * threads that wait get it at once.
  *
  * <p><b>Serialization.</b> An event travels as a handle: who reads it gets the same flag.
  */
@@ -74,6 +75,41 @@ public final class Event extends Synchronizer {
      */
     public static Event in(SharedMemory memory, String name) {
         return new Event(memory, Objects.requireNonNull(name, "name"), false);
+    }
+
+    /**
+     * The event that another program has made known by its {@link #handle}, as it is. This opens
+     * the segment, and {@link #close} closes it.
+     *
+     * @param handle {@code <segment name>/<object name>}
+     * @return the event, to be closed by the caller
+     * @throws NotFoundException if there is no such segment, or no such object in it
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws IllegalArgumentException if the handle does not have that form
+     * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are opened
+     */
+    public static Event attach(String handle) {
+        return TextHandle.attach(handle, Event::existing);
+    }
+
+    /**
+     * The event of that name in a segment, as it is; never creates one.
+     *
+     * @param memory where; stays the caller's
+     * @param name of the object
+     * @return the event
+     * @throws NotFoundException if there is no object of that name
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static Event attach(SharedMemory memory, String name) {
+        return existing(memory, Objects.requireNonNull(name, "name"), false);
+    }
+
+    private static Event existing(SharedMemory memory, String name, boolean owned) {
+        SegmentInfo.find(memory.attachment(), name, Natives.PSHM_EVENT, 0);
+        return new Event(memory, name, owned);
     }
 
     /**

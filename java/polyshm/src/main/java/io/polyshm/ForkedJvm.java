@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm;
 
-import io.polyshm.internal.fork.ChildLauncher;
-import io.polyshm.internal.fork.ChildProcess;
+import io.polyshm.internal.fork.ChildJvm;
+import io.polyshm.internal.fork.JvmLauncher;
 import io.polyshm.internal.fork.LaunchOptions;
 import java.io.Serializable;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
-import java.util.OptionalInt;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeoutException;
 
 /**
@@ -56,13 +53,11 @@ import java.util.concurrent.TimeoutException;
  * what the task did is visible to a thread after its {@code join} or {@code get}, shared memory
  * included. After a child was killed its stores up to that moment are visible.
  *
- * <p>Instances are safe for use by several threads.
+ * <p>A program that is not a task of this one is started by {@link SharedProcess}.
  */
-public sealed class ForkedJvm permits ForkedJvm.Call {
-    private final ChildProcess child;
-
-    ForkedJvm(ChildProcess child) {
-        this.child = child;
+public sealed class ForkedJvm extends ChildProcess permits ForkedJvm.Call {
+    ForkedJvm(ChildJvm child) {
+        super(child);
     }
 
     /** What a child JVM runs. A lambda given for it is serializable by itself. */
@@ -126,115 +121,6 @@ public sealed class ForkedJvm permits ForkedJvm.Call {
     }
 
     /**
-     * Waits until the child has ended. Returns if the task ended well and the JVM then exited with
-     * code 0; throws otherwise, at every call.
-     *
-     * @throws ForkedJvmException if the task threw (that is the cause), if the child could not read
-     *     the task, or if the JVM ended in another way: by {@link System#exit} before the end of
-     *     the task, even with code 0, by a signal or a crash, by {@link #kill}
-     * @throws InterruptedException if this thread was interrupted before or while waiting; the
-     *     child goes on and can be joined again
-     */
-    public void join() throws InterruptedException {
-        child.await();
-        child.check();
-    }
-
-    /**
-     * Waits until the child has ended, for a limited time.
-     *
-     * @param timeout not null; zero or less does not wait
-     * @return true if the child has ended well, false if it still runs after that time
-     * @throws ForkedJvmException as of {@link #join()}
-     * @throws InterruptedException as of {@link #join()}
-     */
-    public boolean join(Duration timeout) throws InterruptedException {
-        if (!child.await(nanos(timeout))) {
-            return false;
-        }
-        child.check();
-        return true;
-    }
-
-    /**
-     * Returns the exit code, however the child ended; never waits.
-     *
-     * @return empty while the child runs; otherwise 0 if all went well, 1 if the task threw, the
-     *     argument of {@link System#exit}, or 128 + n if signal n ended the process
-     */
-    public OptionalInt exitCode() {
-        return child.exitCode();
-    }
-
-    /**
-     * Tells whether the process still runs; never waits.
-     *
-     * @return true from {@code start} until the process has ended
-     */
-    public boolean isAlive() {
-        return child.isAlive();
-    }
-
-    /**
-     * Returns the process id.
-     *
-     * @return the id, which another process may have once this one has ended
-     */
-    public long pid() {
-        return child.pid();
-    }
-
-    /**
-     * Asks the JVM to end (SIGTERM): its shutdown hooks run, the task is not interrupted. Does not
-     * wait, and has no effect on a child that has ended.
-     */
-    public void terminate() {
-        child.terminate();
-    }
-
-    /**
-     * Ends the process at once (SIGKILL), whatever it is doing. Locks that it holds become
-     * abandoned. Does not wait, and has no effect on a child that has ended.
-     */
-    public void kill() {
-        child.kill();
-    }
-
-    /**
-     * Returns a future of the exit code. It is completed normally however the child ended, by a
-     * thread of this child's own; cancelling it does nothing to the child.
-     *
-     * @return a new future at each call, completed with what {@link #exitCode} then returns
-     */
-    public CompletableFuture<Integer> onExit() {
-        return child.onExit();
-    }
-
-    /**
-     * Names the process and its task.
-     *
-     * @return for people, in no fixed format
-     */
-    @Override
-    public String toString() {
-        OptionalInt code = exitCode();
-        return "ForkedJvm[pid="
-                + pid()
-                + ", task="
-                + child.description()
-                + (code.isPresent() ? ", exitCode=" + code.getAsInt() : ", running")
-                + "]";
-    }
-
-    private static long nanos(Duration timeout) {
-        try {
-            return timeout.toNanos();
-        } catch (ArithmeticException centuries) {
-            return timeout.isNegative() ? 0 : Long.MAX_VALUE;
-        }
-    }
-
-    /**
      * A child JVM that computes a result.
      *
      * <pre>{@code
@@ -248,11 +134,11 @@ public sealed class ForkedJvm permits ForkedJvm.Call {
      * @param <T> the type of the result
      */
     public static final class Call<T> extends ForkedJvm {
-        private final ChildProcess child;
+        private final ChildJvm child;
         private Object result;
         private boolean read;
 
-        Call(ChildProcess child) {
+        Call(ChildJvm child) {
             super(child);
             this.child = child;
         }
@@ -308,10 +194,13 @@ public sealed class ForkedJvm permits ForkedJvm.Call {
      *
      * <p>Not safe for use by several threads at once.
      */
-    public static final class Builder {
-        private final LaunchOptions options = new LaunchOptions();
-
+    public static final class Builder extends ChildProcess.Builder<Builder> {
         Builder() {}
+
+        @Override
+        Builder self() {
+            return this;
+        }
 
         /**
          * Adds options of the {@code java} command, after those that are inherited, so that these
@@ -376,98 +265,6 @@ public sealed class ForkedJvm permits ForkedJvm.Call {
         }
 
         /**
-         * Sets an environment variable, or removes it.
-         *
-         * @param name not empty, without {@code =} and NUL
-         * @param value without NUL; null removes the variable
-         * @return this
-         * @throws IllegalArgumentException if the name or the value is not allowed
-         */
-        public Builder environment(String name, String value) {
-            if (name.isEmpty()
-                    || name.indexOf('=') >= 0
-                    || name.indexOf('\0') >= 0
-                    || value != null && value.indexOf('\0') >= 0) {
-                throw new IllegalArgumentException(
-                        "environment: not a variable: name=" + name + ", value=" + value);
-            }
-            options.environment.put(name, value);
-            return this;
-        }
-
-        /**
-         * Sets environment variables, or removes them.
-         *
-         * @param variables names and values as of {@link #environment(String, String)}
-         * @return this
-         * @throws IllegalArgumentException if a name or a value is not allowed
-         */
-        public Builder environment(Map<String, String> variables) {
-            variables.forEach(this::environment);
-            return this;
-        }
-
-        /**
-         * Sets the folder in which the child works.
-         *
-         * @param directory an existing folder
-         * @return this
-         */
-        public Builder directory(Path directory) {
-            options.directory = directory.toAbsolutePath();
-            return this;
-        }
-
-        /**
-         * Sends the standard output of the child elsewhere.
-         *
-         * @param destination anything but a pipe; by default {@code INHERIT}
-         * @return this
-         * @throws IllegalArgumentException if it is a pipe or a source
-         */
-        public Builder redirectOutput(ProcessBuilder.Redirect destination) {
-            options.output = checked("redirectOutput", destination);
-            return this;
-        }
-
-        /**
-         * Sends the standard error of the child elsewhere. Without this it is copied to {@link
-         * System#err}, and its end is in the message of an exception that tells of a crash. That is
-         * so for files and for {@code DISCARD}, too, but not for {@code INHERIT}.
-         *
-         * @param destination anything but a pipe
-         * @return this
-         * @throws IllegalArgumentException if it is a pipe or a source
-         */
-        public Builder redirectError(ProcessBuilder.Redirect destination) {
-            options.error = checked("redirectError", destination);
-            return this;
-        }
-
-        private static ProcessBuilder.Redirect checked(
-                String operation, ProcessBuilder.Redirect destination) {
-            ProcessBuilder.Redirect.Type type = destination.type();
-            if (type == ProcessBuilder.Redirect.Type.PIPE
-                    || type == ProcessBuilder.Redirect.Type.READ) {
-                throw new IllegalArgumentException(
-                        operation + ": needs a file, DISCARD or INHERIT: destination=" + type);
-            }
-            return destination;
-        }
-
-        /**
-         * Lets the child go on when this process ends; by default it ends as well. Its result is
-         * lost then, and its standard error unless that is redirected.
-         *
-         * @param mayOutliveParent true if it may
-         * @return this
-         */
-        public Builder mayOutliveParent(boolean mayOutliveParent) {
-            options.mayOutliveParent = mayOutliveParent;
-            return this;
-        }
-
-        /**
          * Starts a JVM that runs {@code task}.
          *
          * @param task not null, serializable with all that it refers to
@@ -477,7 +274,7 @@ public sealed class ForkedJvm permits ForkedJvm.Call {
          */
         public ForkedJvm start(Task task) {
             Objects.requireNonNull(task, "task");
-            return new ForkedJvm(ChildLauncher.start(options, task, false));
+            return new ForkedJvm(JvmLauncher.start(options, task, false));
         }
 
         /**
@@ -491,7 +288,7 @@ public sealed class ForkedJvm permits ForkedJvm.Call {
          */
         public <T> Call<T> call(Computation<T> computation) {
             Objects.requireNonNull(computation, "computation");
-            return new Call<>(ChildLauncher.start(options, computation, true));
+            return new Call<>(JvmLauncher.start(options, computation, true));
         }
     }
 }

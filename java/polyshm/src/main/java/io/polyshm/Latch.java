@@ -2,6 +2,7 @@
 package io.polyshm;
 
 import io.polyshm.internal.NativeSynchronizer;
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.StateWord;
 import io.polyshm.internal.binding.Natives;
 import java.io.Serial;
@@ -38,10 +39,10 @@ import java.util.concurrent.TimeUnit;
  * One that is killed within {@link #countDown()} has counted, and if it was to zero all that wait
  * are told, or it has not.
  *
- * <p><b>Close.</b> A latch from {@link #create} has a segment of its own, which {@link #close}
- * closes. For one that lives in a segment of the caller's, {@code close} does nothing: the
- * segment's close ends it. Then every method throws {@link ClosedException}, and threads that wait
- * get it at once.
+ * <p><b>Close.</b> A latch from {@link #create} or {@link #attach(String)} has a segment of its
+ * own, which {@link #close} closes. For one that lives in a segment of the caller's, {@code close}
+ * does nothing: the segment's close ends it. Then every method throws {@link ClosedException}, and
+ * threads that wait get it at once.
  *
  * <p><b>Serialization.</b> A latch travels as a handle: who reads it gets the same count.
  */
@@ -87,6 +88,41 @@ public final class Latch extends Synchronizer {
      */
     public static Latch in(SharedMemory memory, String name, long count) {
         return new Latch(memory, Objects.requireNonNull(name, "name"), false, count);
+    }
+
+    /**
+     * The latch that another program has made known by its {@link #handle}, as it is. This opens
+     * the segment, and {@link #close} closes it.
+     *
+     * @param handle {@code <segment name>/<object name>}
+     * @return the latch, to be closed by the caller
+     * @throws NotFoundException if there is no such segment, or no such object in it
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws IllegalArgumentException if the handle does not have that form
+     * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are opened
+     */
+    public static Latch attach(String handle) {
+        return TextHandle.attach(handle, Latch::existing);
+    }
+
+    /**
+     * The latch of that name in a segment, as it is; never creates one.
+     *
+     * @param memory where; stays the caller's
+     * @param name of the object
+     * @return the latch
+     * @throws NotFoundException if there is no object of that name
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static Latch attach(SharedMemory memory, String name) {
+        return existing(memory, Objects.requireNonNull(name, "name"), false);
+    }
+
+    private static Latch existing(SharedMemory memory, String name, boolean owned) {
+        long count = SegmentInfo.find(memory.attachment(), name, Natives.PSHM_LATCH, 0).parameter();
+        return new Latch(memory, name, owned, count);
     }
 
     /**

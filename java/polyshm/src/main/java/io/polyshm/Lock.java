@@ -3,6 +3,7 @@ package io.polyshm;
 
 import io.polyshm.internal.Native;
 import io.polyshm.internal.NativeLock;
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.binding.Natives;
 import java.io.InvalidObjectException;
 import java.io.ObjectInputStream;
@@ -47,12 +48,12 @@ import java.util.function.Supplier;
  * timed out attempt has no memory effect. What an owner did before its death is visible to {@link
  * #repair}, as far as it went.
  *
- * <p><b>Close.</b> A lock from {@link #create} has a segment of its own, which {@link #close}
- * closes. For one that lives in a segment of the caller's, {@code close} does nothing: the
- * segment's close ends it. Then every method throws {@link ClosedException}; threads that wait get
- * it too, at once if they wait interruptibly or are virtual, otherwise when the lock becomes free.
- * Nobody holds a lock whose segment is closed, so an {@link #unlock} after a wait that a close has
- * ended throws it as well.
+ * <p><b>Close.</b> A lock from {@link #create} or {@link #attach(String)} has a segment of its own,
+ * which {@link #close} closes. For one that lives in a segment of the caller's, {@code close} does
+ * nothing: the segment's close ends it. Then every method throws {@link ClosedException}; threads
+ * that wait get it too, at once if they wait interruptibly or are virtual, otherwise when the lock
+ * becomes free. Nobody holds a lock whose segment is closed, so an {@link #unlock} after a wait
+ * that a close has ended throws it as well.
  *
  * <p><b>Serialization.</b> A lock travels as a handle, with its repair handler, if that is
  * serializable as well.
@@ -170,6 +171,41 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      */
     public static Lock in(SharedMemory memory, String name, RepairHandler handler) {
         return open(memory, Objects.requireNonNull(name, "name"), handler, false);
+    }
+
+    /**
+     * The lock that another program has made known by its {@link #handle}, as it is. This opens the
+     * segment, and {@link #close} closes it.
+     *
+     * @param handle {@code <segment name>/<object name>}
+     * @return the lock, to be closed by the caller
+     * @throws NotFoundException if there is no such segment, or no such object in it
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws IllegalArgumentException if the handle does not have that form
+     * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are opened
+     */
+    public static Lock attach(String handle) {
+        return TextHandle.attach(handle, Lock::existing);
+    }
+
+    /**
+     * The lock of that name in a segment, as it is; never creates one.
+     *
+     * @param memory where; stays the caller's
+     * @param name of the object
+     * @return the lock
+     * @throws NotFoundException if there is no object of that name
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static Lock attach(SharedMemory memory, String name) {
+        return existing(memory, Objects.requireNonNull(name, "name"), false);
+    }
+
+    private static Lock existing(SharedMemory memory, String name, boolean owned) {
+        SegmentInfo.find(memory.attachment(), name, Natives.PSHM_LOCK, 0);
+        return open(memory, name, null, owned);
     }
 
     private static Lock open(
@@ -464,7 +500,20 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     }
 
     /**
-     * Closes the segment of a lock from {@link #create}; does nothing for others.
+     * What any program attaches it by, as {@link #attach(String)} does: {@code <segment
+     * name>/<object name>}. It can be an argument of a command. It is good for as long as the
+     * segment is there, so this lock stays open until who gets it has attached. The lock of an
+     * array or value has the handle of that, and is attached with it.
+     *
+     * @return the handle, also after close
+     */
+    public String handle() {
+        return TextHandle.of(memory, name);
+    }
+
+    /**
+     * Closes the segment of a lock from {@link #create} or {@link #attach(String)}; does nothing
+     * for others.
      *
      * @throws LockHeldException if a thread of this JVM holds the lock; nothing has changed then
      */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm;
 
-/** There is no segment of that name, or none that is alive. */
+/** There is no segment of that name, or none that is alive, or no such object in it. */
 public final class NotFoundException extends PolyshmException {
     private static final long serialVersionUID = 1;
 

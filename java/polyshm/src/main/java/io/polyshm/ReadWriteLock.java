@@ -4,6 +4,7 @@ package io.polyshm;
 import io.polyshm.internal.NativeReadWriteLock;
 import io.polyshm.internal.NativeReadWriteLock.Mode;
 import io.polyshm.internal.NativeSynchronizer;
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.binding.Natives;
 import java.io.Serial;
 import java.io.Serializable;
@@ -54,11 +55,11 @@ import java.util.function.Consumer;
  * time, interrupt or close, has no memory effect. What a writer did before its death is visible to
  * {@link #repair}, as far as it went.
  *
- * <p><b>Close.</b> A lock from {@link #create} has a segment of its own, which {@link #close}
- * closes; {@link LockHeldException} says that a thread of this JVM reads or writes, and nothing has
- * changed then. For one that lives in a segment of the caller's, {@code close} does nothing: the
- * segment's close ends it. Then every method that asks the segment throws {@link ClosedException},
- * and threads that wait get it at once.
+ * <p><b>Close.</b> A lock from {@link #create} or {@link #attach(String)} has a segment of its own,
+ * which {@link #close} closes; {@link LockHeldException} says that a thread of this JVM reads or
+ * writes, and nothing has changed then. For one that lives in a segment of the caller's, {@code
+ * close} does nothing: the segment's close ends it. Then every method that asks the segment throws
+ * {@link ClosedException}, and threads that wait get it at once.
  *
  * <p><b>Serialization.</b> A lock travels as a handle, with its repair handler; its read lock and
  * its write lock travel with it.
@@ -136,6 +137,41 @@ public final class ReadWriteLock extends Synchronizer
      */
     public static ReadWriteLock in(SharedMemory memory, String name, Lock.RepairHandler handler) {
         return new ReadWriteLock(memory, Objects.requireNonNull(name, "name"), false, handler);
+    }
+
+    /**
+     * The lock that another program has made known by its {@link #handle}, as it is. This opens the
+     * segment, and {@link #close} closes it.
+     *
+     * @param handle {@code <segment name>/<object name>}
+     * @return the lock, to be closed by the caller
+     * @throws NotFoundException if there is no such segment, or no such object in it
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws IllegalArgumentException if the handle does not have that form
+     * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are opened
+     */
+    public static ReadWriteLock attach(String handle) {
+        return TextHandle.attach(handle, ReadWriteLock::existing);
+    }
+
+    /**
+     * The lock of that name in a segment, as it is; never creates one.
+     *
+     * @param memory where; stays the caller's
+     * @param name of the object
+     * @return the lock
+     * @throws NotFoundException if there is no object of that name
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static ReadWriteLock attach(SharedMemory memory, String name) {
+        return existing(memory, Objects.requireNonNull(name, "name"), false);
+    }
+
+    private static ReadWriteLock existing(SharedMemory memory, String name, boolean owned) {
+        SegmentInfo.find(memory.attachment(), name, Natives.PSHM_RWLOCK, 0);
+        return new ReadWriteLock(memory, name, owned, null);
     }
 
     /**

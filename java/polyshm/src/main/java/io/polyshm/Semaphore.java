@@ -3,6 +3,7 @@ package io.polyshm;
 
 import io.polyshm.internal.Native;
 import io.polyshm.internal.NativeSynchronizer;
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.binding.Natives;
 import io.polyshm.internal.binding.pshm_semaphore_info;
 import java.io.Serial;
@@ -46,10 +47,11 @@ import java.util.function.ToLongFunction;
  * Java. A failed attempt, and a wait that ends by time, interrupt or close, has no memory effect
  * and takes no permit.
  *
- * <p><b>Close.</b> A semaphore from {@link #create} or {@link #bounded} has a segment of its own,
- * which {@link #close} closes. For one that lives in a segment of the caller's, {@code close} does
- * nothing: the segment's close ends it. Then every method throws {@link ClosedException}, threads
- * that wait get it at once, and the permits that this process holds are given back.
+ * <p><b>Close.</b> A semaphore from {@link #create}, {@link #bounded} or {@link #attach(String)}
+ * has a segment of its own, which {@link #close} closes. For one that lives in a segment of the
+ * caller's, {@code close} does nothing: the segment's close ends it. Then every method throws
+ * {@link ClosedException}, threads that wait get it at once, and the permits that this process
+ * holds are given back.
  *
  * <p><b>Serialization.</b> A semaphore travels as a handle: who reads it gets the same permits.
  */
@@ -134,6 +136,42 @@ public final class Semaphore extends Synchronizer {
      */
     public static Semaphore boundedIn(SharedMemory memory, String name, long permits) {
         return new Semaphore(memory, Objects.requireNonNull(name, "name"), false, permits, true);
+    }
+
+    /**
+     * The semaphore that another program has made known by its {@link #handle}, as it is. This
+     * opens the segment, and {@link #close} closes it.
+     *
+     * @param handle {@code <segment name>/<object name>}
+     * @return the semaphore, to be closed by the caller
+     * @throws NotFoundException if there is no such segment, or no such object in it
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws IllegalArgumentException if the handle does not have that form
+     * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are opened
+     */
+    public static Semaphore attach(String handle) {
+        return TextHandle.attach(handle, Semaphore::existing);
+    }
+
+    /**
+     * The semaphore of that name in a segment, as it is; never creates one.
+     *
+     * @param memory where; stays the caller's
+     * @param name of the object
+     * @return the semaphore
+     * @throws NotFoundException if there is no object of that name
+     * @throws TypeMismatchException if the object is something else; the message says what
+     * @throws ClosedException if the segment is closed
+     * @throws IllegalArgumentException if the name cannot be
+     */
+    public static Semaphore attach(SharedMemory memory, String name) {
+        return existing(memory, Objects.requireNonNull(name, "name"), false);
+    }
+
+    private static Semaphore existing(SharedMemory memory, String name, boolean owned) {
+        SegmentInfo.Found found =
+                SegmentInfo.find(memory.attachment(), name, Natives.PSHM_SEMAPHORE, 0);
+        return new Semaphore(memory, name, owned, found.parameter(), found.bounded());
     }
 
     // ---- to take ----

@@ -60,8 +60,19 @@ abstract class Synchronizer implements AutoCloseable, Serializable {
     }
 
     /**
-     * Closes the segment of one that was made without a segment; does nothing for others. Threads
-     * of this JVM that wait get {@link ClosedException} at once.
+     * What any program attaches it by, as {@code attach} does: {@code <segment name>/<object
+     * name>}. It can be an argument of a command. It is good for as long as the segment is there,
+     * so this object stays open until who gets it has attached.
+     *
+     * @return the handle, also after close
+     */
+    public final String handle() {
+        return TextHandle.of(memory, name);
+    }
+
+    /**
+     * Closes the segment of one that was made without a segment, or attached by a handle; does
+     * nothing for others. Threads of this JVM that wait get {@link ClosedException} at once.
      *
      * @throws LockHeldException if it is a lock and a thread of this JVM holds it; nothing has
      *     changed then

@@ -7,9 +7,13 @@
  * <p>{@link io.polyshm.SharedArray} and {@link io.polyshm.SharedValue} are typed memory, {@link
  * io.polyshm.Lock} or a {@link io.polyshm.ReadWriteLock} guards it, {@link io.polyshm.Condition},
  * {@link io.polyshm.Semaphore}, {@link io.polyshm.Event}, {@link io.polyshm.Latch} and {@link
- * io.polyshm.Barrier} are what threads of any processes wait for, and {@link io.polyshm.ForkedJvm}
- * runs a task in a new JVM that has what the task captures. {@link io.polyshm.SharedMemory} is
- * where they live, for those who want to give them names.
+ * io.polyshm.Barrier} are what threads of any processes wait for, {@link io.polyshm.ForkedJvm} runs
+ * a task in a new JVM that has what the task captures, and {@link io.polyshm.SharedProcess} any
+ * program that is told by its arguments. {@link io.polyshm.SharedMemory} is where they live, for
+ * those who want to give them names.
+ *
+ * <p>Each object has a {@code handle()}, a text that any program of the host can {@code attach} it
+ * by: an argument of a command is enough to share it.
  *
  * <h2>Memory effects</h2>
  *
@@ -35,7 +39,8 @@
  *       compareAndSet}, {@code getAndSet} or {@code getAndAdd}, before a {@code getAcquire} or
  *       {@code getVolatile} that reads what it wrote, as {@link java.lang.invoke.VarHandle} says;
  *   <li>what a thread does before {@link io.polyshm.ForkedJvm#start}, before what the task does,
- *       and all that the task does before the return of {@link io.polyshm.ForkedJvm#join()}.
+ *       and all that the task does before the return of {@link io.polyshm.ChildProcess#join()}; the
+ *       same holds for the program of a {@link io.polyshm.SharedProcess}.
  * </ul>
  *
  * C programs have the same with {@code <stdatomic.h>} on the same memory and the locks of {@code

@@ -4,6 +4,7 @@ package io.polyshm;
 import io.polyshm.internal.Attachment;
 import io.polyshm.internal.ForeignMemory;
 import io.polyshm.internal.Native;
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.binding.Natives;
 import java.io.InvalidObjectException;
 import java.io.ObjectInputStream;
@@ -48,8 +49,9 @@ import java.util.stream.Stream;
  * runs on. Plain accesses become visible to others by a lock, an ordered access, or the start and end
  * of a {@link ForkedJvm}.
  *
- * <p><b>Close.</b> An array made with a length alone has a segment of its own, which {@link #close}
- * closes; for one in a segment of the caller's, {@code close} ends this object only. The close of the
+ * <p><b>Close.</b> An array made with a length alone has a segment of its own, and one attached by a
+ * handle has opened the segment for itself: {@link #close} closes it. For one in a segment of the
+ * caller's, {@code close} ends this object only. The close of the
  * segment ends it as well. After that each access throws {@link ClosedException}. A thread that races
  * with the close either gets that or accesses the real memory; it never faults.
  *
@@ -142,6 +144,17 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
      */
     public final String name() {
         return name;
+    }
+
+    /**
+     * What any program attaches it by, as {@code attach} does: {@code <segment name>/<object
+     * name>}. It can be an argument of a command. It is good for as long as the segment is there, so
+     * this array stays open until who gets it has attached.
+     *
+     * @return the handle, also after close
+     */
+    public final String handle() {
+        return TextHandle.of(memory, name);
     }
 
     /**
@@ -418,6 +431,48 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
 </#if>
             }
             register();
+        }
+
+        /**
+         * The array of {@code ${p}} that another program has made known by its {@link #handle}, as it is. This opens
+         * the segment, and {@link #close} closes it.
+         *
+         * @param handle {@code <segment name>/<object name>}
+         * @return the array of {@code ${p}}, to be closed by the caller
+         * @throws NotFoundException if there is no such segment, or no such object in it
+         * @throws TypeMismatchException if the object is something else; the message says what
+         * @throws IllegalArgumentException if the handle does not have that form
+         * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are
+         *     opened
+         */
+        public static Of${t.name} attach(String handle) {
+            return TextHandle.attach(handle, Of${t.name}::existing);
+        }
+
+        /**
+         * The array of {@code ${p}} of that name in a segment, as it is; never creates one.
+         *
+         * @param memory where; stays the caller's
+         * @param name of the object
+         * @return the array of {@code ${p}}
+         * @throws NotFoundException if there is no object of that name
+         * @throws TypeMismatchException if the object is something else; the message says what
+         * @throws ClosedException if the segment is closed
+         * @throws IllegalArgumentException if the name cannot be
+         */
+        public static Of${t.name} attach(SharedMemory memory, String name) {
+            return existing(memory, Objects.requireNonNull(name, "name"), false);
+        }
+
+        private static Of${t.name} existing(SharedMemory memory, String name, boolean owned) {
+            long length =
+                    SegmentInfo.find(
+                                    memory.attachment(),
+                                    name,
+                                    Natives.PSHM_ARRAY,
+                                    Natives.${t.pshmType})
+                            .parameter();
+            return new Of${t.name}(memory, name, Natives.PSHM_ARRAY, length, owned);
         }
 
         private static ${t.buffer} view(ByteBuffer buffer) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm;
 
+import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.binding.Natives;
 import java.io.InvalidObjectException;
 import java.io.ObjectInputStream;
@@ -48,6 +49,17 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
     }
 
     /**
+     * What any program attaches it by, as {@code attach} does: {@code <segment name>/<object
+     * name>}. It can be an argument of a command. It is good for as long as the segment is there, so
+     * this value stays open until who gets it has attached.
+     *
+     * @return the handle, also after close
+     */
+    public final String handle() {
+        return array().handle();
+    }
+
+    /**
      * The lock that belongs to the value. Of the value's own methods only {@code updateAndGet} takes
      * it.
      *
@@ -58,8 +70,8 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
     }
 
     /**
-     * Closes the segment of a value that was made with an initial value alone, and ends this object
-     * only for one in a segment of the caller's. Does nothing if it is closed already.
+     * Closes the segment of a value that was made with an initial value alone, or attached by a
+     * handle, and ends this object only for one in a segment of the caller's. Does nothing if it is closed already.
      *
      * @throws LockHeldException if the segment is its own and a thread of this JVM holds the lock;
      *     nothing has changed then
@@ -142,6 +154,44 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
 
         private Of${t.name}(SharedArray.Of${t.name} cell) {
             this.cell = cell;
+        }
+
+        /**
+         * The value of {@code ${p}} that another program has made known by its {@link #handle}, as it is. This opens
+         * the segment, and {@link #close} closes it.
+         *
+         * @param handle {@code <segment name>/<object name>}
+         * @return the value of {@code ${p}}, to be closed by the caller
+         * @throws NotFoundException if there is no such segment, or no such object in it
+         * @throws TypeMismatchException if the object is something else; the message says what
+         * @throws IllegalArgumentException if the handle does not have that form
+         * @throws PolyshmException as {@link SharedMemory#open}: only segments of this user are
+         *     opened
+         */
+        public static Of${t.name} attach(String handle) {
+            return TextHandle.attach(handle, Of${t.name}::existing);
+        }
+
+        /**
+         * The value of {@code ${p}} of that name in a segment, as it is; never creates one.
+         *
+         * @param memory where; stays the caller's
+         * @param name of the object
+         * @return the value of {@code ${p}}
+         * @throws NotFoundException if there is no object of that name
+         * @throws TypeMismatchException if the object is something else; the message says what
+         * @throws ClosedException if the segment is closed
+         * @throws IllegalArgumentException if the name cannot be
+         */
+        public static Of${t.name} attach(SharedMemory memory, String name) {
+            return existing(memory, Objects.requireNonNull(name, "name"), false);
+        }
+
+        private static Of${t.name} existing(SharedMemory memory, String name, boolean owned) {
+            SegmentInfo.find(
+                    memory.attachment(), name, Natives.PSHM_VALUE, Natives.${t.pshmType});
+            return new Of${t.name}(
+                    new SharedArray.Of${t.name}(memory, name, Natives.PSHM_VALUE, 1, owned));
         }
 
         @Override

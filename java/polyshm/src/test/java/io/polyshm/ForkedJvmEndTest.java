@@ -305,7 +305,7 @@ class ForkedJvmEndTest {
     @Test
     void shouldHoldNothingWhenChildrenHaveEnded() throws Exception {
         ForkedJvm.start(() -> {}).join();
-        await().until(() -> Processes.threads().isEmpty());
+        await().until(() -> Processes.childThreads().isEmpty());
         long before = Processes.descriptors();
         List<ForkedJvm> children = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
@@ -319,14 +319,14 @@ class ForkedJvmEndTest {
         // Nobody joins.
         await().atMost(LONG)
                 .until(() -> children.stream().allMatch(each -> each.onExit().isDone()));
-        await().until(() -> Processes.threads().isEmpty());
+        await().until(() -> Processes.childThreads().isEmpty());
         await().until(() -> Processes.descriptors() == before);
     }
 
     @Test
     void shouldHoldNothingWhenStartFails(@TempDir Path folder) throws Exception {
         ForkedJvm.start(() -> {}).join();
-        await().until(() -> Processes.threads().isEmpty());
+        await().until(() -> Processes.childThreads().isEmpty());
         long before = Processes.descriptors();
         assertThatThrownBy(() -> ForkedJvm.builder().javaHome(folder).start(() -> {}))
                 .isInstanceOf(ForkedJvmException.class)
@@ -346,7 +346,7 @@ class ForkedJvmEndTest {
         Thread captured = new Thread();
         assertThatThrownBy(() -> ForkedJvm.start(captured::start))
                 .isInstanceOf(ForkedJvmException.class);
-        assertThat(Processes.threads()).isEmpty();
+        assertThat(Processes.childThreads()).isEmpty();
         assertThat(Processes.descriptors()).isEqualTo(before);
     }
 }

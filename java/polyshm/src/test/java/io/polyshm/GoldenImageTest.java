@@ -56,6 +56,33 @@ class GoldenImageTest {
         }
     }
 
+    @Test
+    void shouldWriteTheGoldenImage() throws Exception {
+        assumeTrue(Loader.getPlatform().equals("linux-x86_64"), "the image is of linux-x86_64");
+        String name = segments.name();
+        try (SharedMemory memory = SharedMemory.create(name, 32768)) {
+            SharedArray.ofInts(memory, "ints", 3).copyFrom(new int[] {1, -2, Integer.MAX_VALUE});
+            SharedValue.ofDouble(memory, "pi").set(3.25);
+            Lock lock = Lock.in(memory, "lock");
+            Semaphore.in(memory, "permits", 3).release(2);
+            Semaphore.boundedIn(memory, "bounded", 2);
+            Event.in(memory, "event").set();
+            Latch.in(memory, "latch", 5).countDown();
+            Barrier.in(memory, "barrier", 1).await();
+            ReadWriteLock.in(memory, "rwlock");
+            lock.condition("condition");
+        }
+        Path compare = Path.of(System.getProperty("polyshm.native.tests"), "golden_test");
+        assertThat(
+                        Processes.output(
+                                new ProcessBuilder(
+                                        compare.toString(),
+                                        FILE.toString(),
+                                        "compare",
+                                        Segments.file(name).toString())))
+                .isEqualTo("equal\n");
+    }
+
     private static void expectLockAndCondition(SharedMemory memory) throws InterruptedException {
         Lock lock = Lock.in(memory, "lock");
         assertThat(lock.tryLock()).isTrue();

@@ -36,10 +36,11 @@ class LoadTest {
     static final class Program {
         private Program() {}
 
-        public static void main(String[] arguments) {
+        public static void main(String[] arguments) throws InterruptedException {
             for (int i = 0; i < 2; i++) {
                 try {
                     SharedArray.ofInts(1).close();
+                    SharedProcess.start("true").join();
                     System.out.println("loaded");
                 } catch (UnavailableException told) {
                     System.out.println(told.getMessage());
@@ -54,9 +55,10 @@ class LoadTest {
     static final class OneOfMany {
         private OneOfMany() {}
 
-        public static void main(String[] arguments) throws IOException {
+        public static void main(String[] arguments) throws IOException, InterruptedException {
             System.out.println("started");
             System.in.read();
+            SharedProcess.start("true").join();
             SharedMemory memory = SharedMemory.openOrCreate(arguments[0], 1 << 16);
             SharedArray.OfLong met = SharedArray.ofLongs(memory, "met", 1);
             System.out.println("number " + met.getAndAdd(0, 1));
@@ -71,12 +73,14 @@ class LoadTest {
     @BeforeEach
     void makeJar() throws IOException {
         jar = folder.resolve("natives.jar");
-        String file = "libjnipolyshm.so";
-        String entry = "io/polyshm/internal/binding/" + Loader.getPlatform() + "/" + file;
-        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar));
-                var in = ForkedJvm.class.getResourceAsStream("/" + entry)) {
-            out.putNextEntry(new JarEntry(entry));
-            in.transferTo(out);
+        String path = "io/polyshm/internal/binding/" + Loader.getPlatform() + "/";
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
+            for (String file : List.of("libjnipolyshm.so", "polyshm-launch")) {
+                try (var in = ForkedJvm.class.getResourceAsStream("/" + path + file)) {
+                    out.putNextEntry(new JarEntry(path + file));
+                    in.transferTo(out);
+                }
+            }
         }
     }
 

@@ -146,6 +146,16 @@ final class Processes {
                 .toList();
     }
 
+    /** Those that look after a child. */
+    static List<String> childThreads() {
+        return threads().stream()
+                .filter(
+                        name ->
+                                name.startsWith("polyshm-child")
+                                        || name.startsWith("polyshm-stderr"))
+                .toList();
+    }
+
     /** Descriptors of this process that can belong to a child. */
     static long descriptors() throws IOException {
         long count = 0;

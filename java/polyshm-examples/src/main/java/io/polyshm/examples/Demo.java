@@ -2,6 +2,7 @@
 package io.polyshm.examples;
 
 import io.polyshm.PolyshmException;
+import io.polyshm.SharedProcess;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -19,9 +20,12 @@ import picocli.CommandLine.UnmatchedArgumentException;
  */
 @Command(
         name = "demo",
-        description = "Runs the four parts of the tutorial, or the part or example that is named.",
+        description =
+                "Runs the four parts of the tutorial (list, squares, race, bank), then the examples"
+                        + " phases and catalogue; or the one that is named.",
         synopsisSubcommandLabel =
-                "[list | squares | race | bank | buffer | philosophers | phases | catalogue]")
+                "[list | squares | race | bank | buffer | philosophers | phases | catalogue"
+                        + " | python]")
 public final class Demo implements Callable<Integer> {
     @Option(
             names = {"-h", "--help"},
@@ -89,6 +93,51 @@ public final class Demo implements Callable<Integer> {
     void bank() throws InterruptedException {
         title("bank", "two JVMs use one bank account under a lock: no update is lost");
         BankWithLock.main();
+    }
+
+    // ---- the parts with Python ----
+
+    @Command(description = "The four parts between Java and Python; each starts the other.")
+    void python() throws Exception {
+        python(
+                "list",
+                "a plain list that the child fills stays empty in the parent",
+                io.polyshm.examples.python.PlainList::main,
+                "plain_list.py");
+        System.out.println();
+        python(
+                "squares",
+                "the child computes squares and their sum in shared memory",
+                io.polyshm.examples.python.Squares::main,
+                "squares.py");
+        System.out.println();
+        python(
+                "race",
+                "both use one bank account without a lock: updates get lost",
+                io.polyshm.examples.python.BankWithoutLock::main,
+                "bank_without_lock.py");
+        System.out.println();
+        python(
+                "bank",
+                "both use one bank account under a lock: no update is lost",
+                io.polyshm.examples.python.BankWithLock::main,
+                "bank_with_lock.py");
+    }
+
+    private interface Main {
+        void main(String... args) throws Exception;
+    }
+
+    private static void python(String name, String text, Main inJava, String inPython)
+            throws Exception {
+        title(name + ", Java starts Python", text);
+        inJava.main();
+        System.out.println();
+        title(name + ", Python starts Java", text);
+        SharedProcess.builder()
+                .environment("CLASSPATH", System.getProperty("java.class.path"))
+                .start("python3", "python/examples/" + inPython)
+                .join();
     }
 
     // ---- further examples ----

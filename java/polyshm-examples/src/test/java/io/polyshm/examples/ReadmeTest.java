@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.polyshm.ForkedJvm;
 import io.polyshm.SharedMemory;
+import io.polyshm.SharedProcess;
 import java.io.File;
 import java.io.StringWriter;
 import java.nio.file.Files;
@@ -56,6 +57,30 @@ class ReadmeTest {
         }
     }
 
+    @Test
+    void shouldPrintSquaresWhenPythonStartsJava() throws Exception {
+        String code = blocks("python").get(0);
+        String script = Files.writeString(folder.resolve("squares.py"), code).toString();
+        ForkedJvm.Builder jvm = Python.jvm(folder);
+        compile("Squares", blocks("java").get(2));
+        String classPath = folder + File.pathSeparator + System.getProperty("java.class.path");
+
+        Program program =
+                Program.start(
+                        folder,
+                        jvm,
+                        () ->
+                                SharedProcess.builder()
+                                        .environment("CLASSPATH", classPath)
+                                        .start("python3", script)
+                                        .join());
+
+        assertThat(program.exitCode()).as(program.errors()).isZero();
+        assertThat(program.errors()).isEmpty();
+        assertThat(program.lines()).containsExactly("[25, 36, 49, 64]", "174");
+        assertThat(code).contains("# [25, 36, 49, 64]", "# 174");
+    }
+
     /** The code blocks of one language, in their order. */
     private static List<String> blocks(String language) throws Exception {
         String readme = Files.readString(ROOT.resolve("README.md"));
@@ -67,7 +92,7 @@ class ReadmeTest {
                 .toList();
     }
 
-    private List<String> runJava(String name, String code) throws Exception {
+    private void compile(String name, String code) throws Exception {
         Path source = Files.writeString(folder.resolve(name + ".java"), code);
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         StringWriter messages = new StringWriter();
@@ -84,7 +109,10 @@ class ReadmeTest {
             assertThat(compiled).as(messages.toString()).isTrue();
         }
         assertThat(messages.toString()).isEmpty();
+    }
 
+    private List<String> runJava(String name, String code) throws Exception {
+        compile(name, code);
         Path[] classPath =
                 Stream.concat(
                                 Stream.of(folder),

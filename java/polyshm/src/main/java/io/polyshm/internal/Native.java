@@ -13,6 +13,7 @@ import io.polyshm.internal.binding.pshm_rwlock_info;
 import io.polyshm.internal.binding.pshm_semaphore_info;
 import java.io.File;
 import java.io.IOException;
+import java.net.URI;
 import java.net.URL;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -48,7 +49,9 @@ public final class Native {
     };
     private static final int OTHERS_WRITE = 0002; // in mode bits
     private static final int SEGMENT_ID_BYTES = 16;
+    private static final String LAUNCHER = "polyshm-launch";
     private static final Throwable LOAD_FAILURE = load();
+    private static File launcher;
 
     private Native() {}
 
@@ -68,8 +71,40 @@ public final class Native {
 
     /** Where the class path or module path has the library, or null. */
     private static URL findLibrary() throws IOException {
-        String file = System.mapLibraryName("jnipolyshm");
+        return find(System.mapLibraryName("jnipolyshm"));
+    }
+
+    private static URL find(String file) throws IOException {
         return Loader.findResource(Natives.class, Loader.getPlatform() + "/" + file);
+    }
+
+    /**
+     * The program polyshm-launch, which stands beside the library, and is extracted as that is.
+     *
+     * @throws IOException if it cannot be, or cannot be executed there
+     */
+    public static synchronized File launcher() throws IOException {
+        require();
+        if (launcher == null || !launcher.canExecute()) {
+            URL found = find(LAUNCHER);
+            if (found == null) {
+                throw new IOException(
+                        LAUNCHER
+                                + " is not in the artifact of the native library; take that of this version");
+            }
+            File file =
+                    found.getProtocol().equals("file")
+                            ? Path.of(URI.create(found.toString())).toFile()
+                            : Loader.cacheResource(found);
+            if (!file.canExecute() && !(file.setExecutable(true, false) && file.canExecute())) {
+                throw new IOException(
+                        file
+                                + " cannot be executed; name a folder where it can with"
+                                + " -Dorg.bytedeco.javacpp.cachedir=<folder>");
+            }
+            launcher = file;
+        }
+        return launcher;
     }
 
     /**
@@ -307,6 +342,14 @@ public final class Native {
         return all(
                 cursor -> Natives.pshm_segment_next_object(segment, cursor, info),
                 () -> read.apply(info));
+    }
+
+    /** The segment's object of that name. */
+    public static <T> T find(long segment, String name, Function<pshm_object_info, T> read) {
+        checkName("attach", name);
+        pshm_object_info info = new pshm_object_info(memory(Loader.sizeof(pshm_object_info.class)));
+        Errors.check(Natives.pshm_segment_find_object(segment, name, info));
+        return read.apply(info);
     }
 
     /** The segment's live participants. */

@@ -3,6 +3,7 @@ package io.polyshm.internal;
 
 import io.polyshm.SharedMemory.Kind;
 import io.polyshm.SharedMemory.ObjectInfo;
+import io.polyshm.TypeMismatchException;
 import io.polyshm.internal.binding.Natives;
 import io.polyshm.internal.binding.pshm_object_info;
 import io.polyshm.internal.binding.pshm_participant_info;
@@ -66,7 +67,7 @@ public final class SegmentInfo {
                 Text.of(info.name()),
                 kind,
                 hasElements ? ELEMENT_TYPES.get(info.type()) : void.class,
-                kind == Kind.CONDITION ? 0 : info.length(), // which tells its lock
+                info.length(),
                 info.bytes());
     }
 
@@ -86,6 +87,57 @@ public final class SegmentInfo {
                         : Optional.of(Text.instant(info.started_ns())),
                 Text.instant(info.since_ns()),
                 Native.held(segment, info, held -> Text.of(held.name())));
+    }
+
+    /**
+     * What attaching to an object takes.
+     *
+     * @param parameter the length, permits, count or parties that it was made with
+     * @param bounded a semaphore
+     */
+    public record Found(long parameter, boolean bounded) {}
+
+    /**
+     * An object that exists.
+     *
+     * @param kind a {@code pshm_kind} that it has to be of
+     * @param type a {@code pshm_type} that the elements of an array or value have to be of
+     * @throws io.polyshm.NotFoundException if there is none of that name
+     * @throws TypeMismatchException if it is not of that kind and type
+     */
+    public static Found find(Attachment attachment, String name, int kind, int type) {
+        return of(
+                attachment,
+                "attach",
+                segment ->
+                        Native.find(
+                                segment, name, info -> found(attachment, name, kind, type, info)));
+    }
+
+    private static Found found(
+            Attachment attachment, String name, int kind, int type, pshm_object_info info) {
+        String is = describe(info.kind(), info.type());
+        String asked = describe(kind, type);
+        if (!is.equals(asked)) {
+            throw new TypeMismatchException(
+                    "PSHM_ETYPE",
+                    "attach: segment="
+                            + attachment.name()
+                            + ", name="
+                            + name
+                            + ": it exists as "
+                            + is
+                            + ", and was to be attached as "
+                            + asked
+                            + "; attach it as what it is",
+                    null);
+        }
+        return new Found(info.length(), info.type() != 0);
+    }
+
+    private static String describe(int kind, int type) {
+        boolean hasElements = kind == Natives.PSHM_ARRAY || kind == Natives.PSHM_VALUE;
+        return Native.kindName(kind) + (hasElements ? " of " + ELEMENT_TYPES.get(type) : "");
     }
 
     private static <T> T of(Attachment attachment, String operation, LongFunction<T> read) {

@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.programs;
 
+import io.polyshm.ChildProcess;
 import io.polyshm.ForkedJvm;
+import io.polyshm.SharedProcess;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** A parent that tests kill: forks children that would run for ever, and prints their ids. */
+/** A parent that tests kill: starts children that would run for ever, and prints their ids. */
 public final class Parent {
+    /** The same as {@link #answer}. */
+    private static final String ANSWER =
+            ": > begun; while [ ! -e question ]; do sleep 0.01; done; : > answer";
+
     private Parent() {}
 
     /**
-     * Forks and waits.
+     * Starts and waits.
      *
      * @param args {@code sleep}; {@code nest}, for a child with a child of its own; {@code hook},
-     *     for one whose shutdown never ends; {@code outlive} and a folder, for one that may go on
+     *     for one whose shutdown never ends; {@code outlive} and a folder, for one that may go on;
+     *     {@code program} and {@code program-outlive}, for a program instead of a JVM
      */
     public static void main(String[] args) throws InterruptedException {
-        ForkedJvm child =
+        ChildProcess child =
                 switch (args[0]) {
                     case "sleep" -> ForkedJvm.start(Parent::sleep);
                     case "nest" ->
@@ -33,10 +40,16 @@ public final class Parent {
                                 .mayOutliveParent(true)
                                 .start(() -> answer(Path.of(folder)));
                     }
+                    case "program" -> SharedProcess.start("sleep", "1000000");
+                    case "program-outlive" ->
+                            SharedProcess.builder()
+                                    .mayOutliveParent(true)
+                                    .directory(Path.of(args[1]))
+                                    .start("sh", "-c", ANSWER);
                     default -> throw new IllegalArgumentException(args[0]);
                 };
         System.out.println(child.pid());
-        if (!args[0].equals("outlive")) {
+        if (!args[0].endsWith("outlive")) {
             sleep();
         }
     }

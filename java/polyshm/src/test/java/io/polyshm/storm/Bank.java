@@ -4,9 +4,12 @@ package io.polyshm.storm;
 import io.polyshm.Lock;
 import io.polyshm.SharedArray;
 import io.polyshm.SharedMemory;
+import java.lang.reflect.Field;
+import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Accounts in shared memory, and what makes them survive the death of those who transfer amounts
@@ -32,6 +35,8 @@ import java.util.stream.IntStream;
  *                                       5 transfers count of those that are done
  *                                       6 told      count of the times that a death was told to it
  *                                       7 doomed    its process id, stored before that is killed
+ *                                       8 drills    count of those that are done
+ *                                       9 left      count of the locks repaired after its death
  *   control             0 stop          1 when all are to end, 2 when all threads have
  *                       1 violations    count of what must never be
  *                       2 sum           of all accounts
@@ -49,11 +54,11 @@ import java.util.stream.IntStream;
  * {@code state} is 1, give the accounts of this group the balances of his record; clear {@code
  * inside}; store the number of the death as {@code repaired}.
  *
- * <p><b>Why that is right.</b> Only its thread writes a record, so the record of a dead one never
- * changes, and says of all locks that he held the same: the transfer is done, or is to be undone.
- * So each can be repaired by itself, whoever does it and whenever. Nobody else can have touched the
- * accounts of a group in the meantime, as its lock is abandoned. A repair that is itself cut by a
- * death is begun again, and stores the same balances.
+ * <p><b>Why that is right.</b> Only its thread writes of its transfers, so the record of a dead one
+ * never changes in that, and says of all locks that he held the same: the transfer is done, or is
+ * to be undone. So each can be repaired by itself, whoever does it and whenever. Nobody else can
+ * have touched the accounts of a group in the meantime, as its lock is abandoned. A repair that is
+ * itself cut by a death is begun again, and stores the same balances.
  *
  * <p><b>What is checked</b>, and counted as a violation otherwise, and printed if it is one of the
  * first hundred, at once and by the one who sees it. Who gets the lock without having been told of
@@ -78,7 +83,7 @@ final class Bank {
     static final int REPAIRS = 2;
     static final int UNDONE = 3;
 
-    static final int RECORD = 8;
+    static final int RECORD = 10;
     static final int STATE = 0;
     static final int FROM = 1;
     static final int TO = 2;
@@ -86,14 +91,16 @@ final class Bank {
     static final int TRANSFERS = 5;
     static final int TOLD = 6;
     static final int DOOMED = 7;
+    static final int DRILLS = 8;
+    static final int LEFT = 9;
 
-    private static final int STOP = 0;
-    private static final int VIOLATIONS = 1;
-    private static final int SUM = 2;
-    private static final int SERIALS_GIVEN = 3;
-    private static final int ENDED = 4;
+    static final int STOP = 0;
+    static final int VIOLATIONS = 1;
+    static final int SUM = 2;
+    static final int SERIALS_GIVEN = 3;
+    static final int ENDED = 4;
 
-    private static final int VIOLATIONS_TOLD = 100;
+    static final int VIOLATIONS_TOLD = 100;
     private static final long BALANCE = 1_000;
     private static final long BYTES = SERIALS * RECORD * 8L + (1 << 17);
 
@@ -124,6 +131,22 @@ final class Bank {
         bank.accounts.fill(BALANCE);
         bank.control.setRelease(SUM, ACCOUNTS * BALANCE);
         return bank;
+    }
+
+    /** The numbers of both protocols, as {@code NAME=value}, for programs that read no Java. */
+    static Stream<String> numbers() {
+        return Stream.of(Bank.class, Drills.class)
+                .flatMap(type -> Stream.of(type.getDeclaredFields()))
+                .filter(field -> field.getType() == int.class)
+                .map(Bank::number);
+    }
+
+    private static String number(Field field) {
+        try {
+            return field.getName() + "=" + field.getInt(null);
+        } catch (IllegalAccessException impossible) {
+            throw new AssertionError(impossible);
+        }
     }
 
     static int group(long account) {
@@ -201,9 +224,9 @@ final class Bank {
 
     // ---- figures ----
 
-    /** The sum of one word of all records so far. */
-    long totalOfThreads(int word, int serials) {
-        return IntStream.range(1, serials)
+    /** The sum of one word of these threads' records. */
+    long totalOfThreads(int word, BitSet serials) {
+        return serials.stream()
                 .mapToLong(serial -> journal.getAcquire(serial * RECORD + word))
                 .sum();
     }

@@ -86,7 +86,7 @@ final class Drill {
             case 6 -> countDown();
             default -> useBuffer();
         }
-        words.getAndAdd(Drills.DRILLS, 1);
+        teller.countDrill();
     }
 
     /** Now and then without end. Returns whether what was waited for is there. */

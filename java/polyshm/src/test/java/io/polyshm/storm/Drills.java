@@ -63,7 +63,6 @@ final class Drills {
     static final int BUFFER = Bank.GROUPS; // cells
     static final int RWLOCK = Bank.GROUPS + 1;
 
-    static final int DRILLS = 0; // that are done
     static final int DEATHS_OF_PARTIES = 1; // that were told
     static final int BEGUN = 2;
     static final int DONE = 3;
@@ -76,7 +75,7 @@ final class Drills {
     static final int ITEMS = 16;
     static final int TRIPS = 20; // and then how often each index was told; four for each barrier
     static final int COUNTED = 28; // before and after; two for each latch
-    private static final int WORDS = 64;
+    static final int WORDS = 64;
 
     final SharedArray.OfLong words;
     final Semaphore semaphore;

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.storm;
 
+import io.polyshm.ChildProcess;
 import io.polyshm.ForkedJvm;
 import io.polyshm.Lock;
 import io.polyshm.SharedArray;
 import io.polyshm.SharedMemory;
+import io.polyshm.SharedProcess;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -32,11 +36,12 @@ import java.util.stream.Stream;
 public final class Storm {
     private static final String USAGE =
             """
-            usage: storm [--seconds N] [--seed S] [--jvms N] [--c N]
-              --seconds N  how long workers are stopped and killed; 60 by default
-              --seed S     a whole number; a random one by default
-              --jvms N     JVMs, of two threads each; 4 by default
-              --c N        programs in C; 4 by default""";
+            usage: storm [--seconds N] [--seed S] [--workers N] [--languages L,...]
+              --seconds N        how long workers are stopped and killed; 60 by default
+              --seed S           a whole number; a random one by default
+              --workers N        processes at a time; 8 by default
+              --languages L,...  theirs: java, c, python; one of each at least, the seed chooses
+                                 the others; all that there are by default""";
 
     private static final int PATIENCE_SECONDS = 60;
     private static final long NEWS_NANOS = 5_000_000_000L;
@@ -47,22 +52,36 @@ public final class Storm {
     private static final int CALM_MILLIS = 200;
     private static final int SIGKILLED = 137;
     private static final int AUDITOR = 1; // the serial number of this process
+    private static final String PYTHON = System.getProperty("polyshm.python");
 
     /** How to start a worker that has the serial numbers from this one on. */
     private interface Starter {
-        Worker start(int serial, long seed) throws IOException;
+        ChildProcess start(int serial, long seed);
     }
 
-    /** Starting a JVM takes a hundred times as long, so it is killed less often. */
-    private record Kind(String name, int threads, int killPercent, Starter starter) {}
+    /** The workers in one language; those that take longer to start are killed less often. */
+    private static final class Kind {
+        final String language;
+        final int threads;
+        final int killPercent;
+        final Starter starter;
+        final BitSet serials = new BitSet();
+        int stops;
+        int kills;
 
-    private record Worker(long pid, Runnable kill, CompletableFuture<Integer> onExit) {}
+        Kind(String language, int threads, int killPercent, Starter starter) {
+            this.language = language;
+            this.threads = threads;
+            this.killPercent = killPercent;
+            this.starter = starter;
+        }
+    }
 
     /** There is always one worker in it. */
     private static final class Place {
         final Kind kind;
         int serial;
-        Worker worker;
+        ChildProcess worker;
 
         Place(Kind kind) {
             this.kind = kind;
@@ -70,31 +89,54 @@ public final class Storm {
 
         @Override
         public String toString() {
-            return kind.name + " storm-" + serial + " pid=" + worker.pid;
+            return kind.language + " storm-" + serial + " pid=" + worker.pid();
         }
     }
 
     private final int seconds;
-    private final int jvms;
-    private final int programs;
+    private final int workers;
     private final SplittableRandom random;
     private final Bank bank = Bank.create();
+    private final List<Kind> kinds;
     private final List<Place> places = new ArrayList<>();
     private final long start = System.nanoTime();
+    private final Map<String, Long> drills = new HashMap<>();
     private int serials = AUDITOR + 1;
-    private int stops;
-    private int kills;
     private long repairs; // as the last news had it
-    private long drills; // the same
 
-    /** The storm with these decisions, not yet begun. */
-    Storm(int seconds, long seed, int jvms, int programs) {
+    /**
+     * The storm with these decisions, not yet begun.
+     *
+     * @throws IllegalArgumentException if there are more languages than workers, or a language that
+     *     there is not
+     */
+    Storm(int seconds, long seed, int workers, List<String> languages) {
         this.seconds = seconds;
-        this.jvms = jvms;
-        this.programs = programs;
+        this.workers = workers;
+        kinds = languages.stream().distinct().map(this::kind).toList();
         random = new SplittableRandom(seed);
+        if (workers < kinds.size()) {
+            throw new IllegalArgumentException("too few workers: " + workers);
+        }
         System.out.printf(
-                "storm: --seconds %d --seed %d --jvms %d --c %d%n", seconds, seed, jvms, programs);
+                "storm: --seconds %d --seed %d --workers %d --languages %s%n",
+                seconds, seed, workers, String.join(",", languages));
+    }
+
+    /** Those that there are here; the build tells where Python is. */
+    static List<String> languages() {
+        return PYTHON == null ? List.of("java", "c") : List.of("java", "c", "python");
+    }
+
+    private Kind kind(String language) {
+        if (!languages().contains(language)) {
+            throw new IllegalArgumentException("not here: " + language);
+        }
+        return switch (language) {
+            case "java" -> new Kind(language, 2, 6, this::startJvm);
+            case "c" -> new Kind(language, 1, 40, this::startC);
+            default -> new Kind(language, 2, 12, this::startPython);
+        };
     }
 
     /**
@@ -104,36 +146,40 @@ public final class Storm {
      * @throws Exception if something else failed
      */
     public static void main(String... args) throws Exception {
+        Storm storm;
         int seconds = 60;
-        int jvms = 4;
-        int programs = 4;
+        int workers = 8;
+        List<String> languages = languages();
         long seed = new SplittableRandom().nextInt(Integer.MAX_VALUE);
         try {
             for (int i = 0; i < args.length; i += 2) {
                 switch (args[i]) {
                     case "--seconds" -> seconds = Integer.parseInt(args[i + 1]);
                     case "--seed" -> seed = Long.parseLong(args[i + 1]);
-                    case "--jvms" -> jvms = Integer.parseInt(args[i + 1]);
-                    case "--c" -> programs = Integer.parseInt(args[i + 1]);
+                    case "--workers" -> workers = Integer.parseInt(args[i + 1]);
+                    case "--languages" -> languages = List.of(args[i + 1].split(","));
                     default -> throw new IllegalArgumentException(args[i]);
                 }
             }
-            if (jvms < 0 || programs < 0 || jvms + programs == 0) {
-                throw new IllegalArgumentException("nobody to kill");
-            }
+            storm = new Storm(seconds, seed, workers, languages);
         } catch (IllegalArgumentException | ArrayIndexOutOfBoundsException unknown) {
             boolean asked = List.of(args).contains("--help");
             (asked ? System.out : System.err).println(USAGE);
             System.exit(asked ? 0 : 2);
+            return;
         }
-        System.exit(new Storm(seconds, seed, jvms, programs).run() ? 0 : 1);
+        System.exit(storm.run() ? 0 : 1);
     }
 
     /** Returns whether all went well. */
     boolean run() throws IOException, InterruptedException {
         try {
-            add(jvms, new Kind("JVM", 2, 6, this::startJvm));
-            add(programs, new Kind("C", 1, 40, this::startProgram));
+            for (int i = 0; i < workers; i++) {
+                Place place =
+                        new Place(kinds.get(i < kinds.size() ? i : random.nextInt(kinds.size())));
+                fill(place);
+                places.add(place);
+            }
             CountDownLatch over = new CountDownLatch(1);
             FutureTask<?> driver = inThread(() -> new Teller(bank, AUDITOR, 0).drive(over));
             try (Stopper stopper = new Stopper()) {
@@ -147,11 +193,12 @@ public final class Storm {
             over.countDown();
             boolean passed = ended && succeeds(driver) && auditAlone() && bank.violations() == 0;
             news();
+            kinds.forEach(this::tellFigures);
             passed = passed && leavesNothing();
             System.out.println(passed ? "PASSED" : "FAILED");
             return passed;
         } finally {
-            places.forEach(place -> place.worker.kill.run());
+            places.forEach(place -> place.worker.kill());
         }
     }
 
@@ -160,35 +207,26 @@ public final class Storm {
         return repairs;
     }
 
-    /** How many there were until the end. */
-    long drills() {
+    /** How many were done in each language until the end. */
+    Map<String, Long> drills() {
         return drills;
     }
 
     // ---- workers ----
 
-    private void add(int count, Kind kind) throws IOException {
-        for (int i = 0; i < count; i++) {
-            Place place = new Place(kind);
-            fill(place);
-            places.add(place);
-        }
-    }
-
-    private void fill(Place place) throws IOException {
+    private void fill(Place place) {
         place.worker = place.kind.starter.start(serials, random.nextLong());
         place.serial = serials;
         serials += place.kind.threads;
+        place.kind.serials.set(place.serial, serials);
         bank.giveSerials(serials);
     }
 
-    private Worker startJvm(int serial, long seed) {
+    private ChildProcess startJvm(int serial, long seed) {
         SharedMemory memory = bank.memory;
-        ForkedJvm jvm =
-                ForkedJvm.builder()
-                        .jvmOptions("-Xmx64m", "-XX:+UseSerialGC")
-                        .start(() -> work(memory, serial, seed));
-        return new Worker(jvm.pid(), jvm::kill, jvm.onExit());
+        return ForkedJvm.builder()
+                .jvmOptions("-Xmx64m", "-XX:+UseSerialGC")
+                .start(() -> work(memory, serial, seed));
     }
 
     /** In the child: one more thread, and this one. */
@@ -201,25 +239,32 @@ public final class Storm {
         }
     }
 
-    private Worker startProgram(int serial, long seed) throws IOException {
-        Object[] command = {
-            Path.of(System.getProperty("polyshm.native.tests"), "storm_worker"),
+    private ChildProcess startC(int serial, long seed) {
+        return startProgram(
+                Path.of(System.getProperty("polyshm.native.tests"), "storm_worker"),
+                bank.memory.name(),
+                serial,
+                seed,
+                Bank.ACCOUNTS,
+                Bank.GROUPS,
+                Bank.SERIALS);
+    }
+
+    private ChildProcess startPython(int serial, long seed) {
+        Object[] own = {
+            PYTHON,
+            Path.of(System.getProperty("polyshm.python.tests"), "storm_worker.py"),
             bank.memory.name(),
             serial,
-            seed,
-            Bank.ACCOUNTS,
-            Bank.GROUPS,
-            Bank.SERIALS
+            seed
         };
-        Process process =
-                new ProcessBuilder(Stream.of(command).map(Object::toString).toList())
-                        .redirectOutput(ProcessBuilder.Redirect.INHERIT)
-                        .redirectError(ProcessBuilder.Redirect.INHERIT)
-                        .start();
-        return new Worker(
-                process.pid(),
-                process::destroyForcibly,
-                process.onExit().thenApply(Process::exitValue));
+        return startProgram(Stream.concat(Stream.of(own), Bank.numbers()).toArray());
+    }
+
+    private static ChildProcess startProgram(Object... command) {
+        return SharedProcess.builder()
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start(Stream.of(command).map(Object::toString).toArray(String[]::new));
     }
 
     // ---- the storm ----
@@ -237,13 +282,13 @@ public final class Storm {
             if (random.nextInt(100) < place.kind.killPercent) {
                 kill(place);
                 fill(place);
-                kills++;
+                place.kind.kills++;
             } else {
-                stopper.stop(place.worker.pid, millis);
-                stops++;
+                stopper.stop(place.worker.pid(), millis);
+                place.kind.stops++;
             }
             for (Place each : places) {
-                if (each.worker.onExit.isDone() && !bank.isStopping()) {
+                if (!each.worker.isAlive() && !bank.isStopping()) {
                     bank.violation(each + ": ended by itself");
                 }
             }
@@ -256,36 +301,54 @@ public final class Storm {
 
     private void kill(Place place) throws InterruptedException {
         for (int i = 0; i < place.kind.threads; i++) {
-            bank.doom(place.serial + i, place.worker.pid);
+            bank.doom(place.serial + i, place.worker.pid());
         }
-        place.worker.kill.run();
+        place.worker.kill();
         awaitEnd(place, SIGKILLED, limit());
     }
 
     private void news() {
         repairs = bank.totalOfLocks(Bank.REPAIRS);
+        SharedArray.OfLong words = bank.drills.words;
         System.out.printf(
-                "%4d s: %,d transfers; %d workers stopped, %d killed; %d locks left behind, told %d"
-                        + " times, repaired %d times, %d of them half-way%n",
+                "%4d s: %,d transfers, %,d drills; %d workers stopped, %d killed; %d locks left behind,"
+                        + " repaired %d times, %d of them half-way%n",
                 TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start),
-                bank.totalOfThreads(Bank.TRANSFERS, serials),
-                stops,
-                kills,
+                total(Bank.TRANSFERS),
+                total(Bank.DRILLS),
+                kinds.stream().mapToInt(kind -> kind.stops).sum(),
+                kinds.stream().mapToInt(kind -> kind.kills).sum(),
                 bank.deaths(),
-                bank.totalOfThreads(Bank.TOLD, serials),
                 repairs,
                 bank.totalOfLocks(Bank.UNDONE));
-        SharedArray.OfLong words = bank.drills.words;
-        drills = words.getAcquire(Drills.DRILLS);
         System.out.printf(
-                "       %,d drills; %,d items put; %d deaths of writers repaired, %d at the buffer;"
-                        + " barriers tripped %d times, told deaths %d times%n",
-                drills,
+                "       %d items put; %d deaths of writers repaired, %d at the buffer; barriers tripped"
+                        + " %d times, told deaths %d times%n",
                 words.getAcquire(Drills.PUTS),
                 bank.cells.getAcquire(Drills.RWLOCK * Bank.CELL + Bank.REPAIRS),
                 bank.cells.getAcquire(Drills.BUFFER * Bank.CELL + Bank.REPAIRS),
                 words.getAcquire(Drills.TRIPS) + words.getAcquire(Drills.TRIPS + 4),
                 words.getAcquire(Drills.DEATHS_OF_PARTIES));
+    }
+
+    private void tellFigures(Kind kind) {
+        drills.put(kind.language, bank.totalOfThreads(Bank.DRILLS, kind.serials));
+        System.out.printf(
+                "%6s: %,d transfers, %,d drills; %d workers, %d times one was stopped, %d killed;"
+                        + " told %d deaths; %d locks repaired after its own%n",
+                kind.language,
+                bank.totalOfThreads(Bank.TRANSFERS, kind.serials),
+                drills.get(kind.language),
+                places.stream().filter(place -> place.kind == kind).count(),
+                kind.stops,
+                kind.kills,
+                bank.totalOfThreads(Bank.TOLD, kind.serials),
+                bank.totalOfThreads(Bank.LEFT, kind.serials));
+    }
+
+    /** What one word says of the work of all. */
+    private long total(int word) {
+        return kinds.stream().mapToLong(kind -> bank.totalOfThreads(word, kind.serials)).sum();
     }
 
     // ---- the end ----
@@ -306,7 +369,7 @@ public final class Storm {
         int threads = places.stream().mapToInt(place -> place.kind.threads).sum();
         long limit = limit();
         while (bank.ended() < threads
-                && places.stream().noneMatch(place -> place.worker.onExit.isDone())) {
+                && places.stream().allMatch(place -> place.worker.isAlive())) {
             if (System.nanoTime() - limit > 0) {
                 bank.violation("left behind: " + (threads - bank.ended()) + " threads");
                 for (Place place : places) {
@@ -338,7 +401,7 @@ public final class Storm {
 
     private boolean awaitEnd(Place place, int expected, long limit) throws InterruptedException {
         try {
-            int code = place.worker.onExit.get(limit - System.nanoTime(), TimeUnit.NANOSECONDS);
+            int code = place.worker.onExit().get(limit - System.nanoTime(), TimeUnit.NANOSECONDS);
             if (code != expected) {
                 bank.violation(place + ": ended by itself, with code " + code);
             }
@@ -353,7 +416,7 @@ public final class Storm {
 
     private void tellWhere(Place place) throws IOException, InterruptedException {
         bank.locks.forEach(lock -> System.err.println(lock + ": " + lock.owner()));
-        Path tasks = Path.of("/proc/" + place.worker.pid + "/task");
+        Path tasks = Path.of("/proc/" + place.worker.pid() + "/task");
         try (DirectoryStream<Path> all = Files.newDirectoryStream(tasks)) {
             for (Path task : all) {
                 System.err.println(
@@ -364,8 +427,8 @@ public final class Storm {
                                 + Files.readString(task.resolve("wchan")));
             }
         }
-        if (place.kind.name.equals("JVM")) { // it prints its own stacks
-            new ProcessBuilder("sh", "-c", "kill -QUIT " + place.worker.pid).start().waitFor();
+        if (!place.kind.language.equals("c")) { // it prints its own stacks
+            new ProcessBuilder("sh", "-c", "kill -QUIT " + place.worker.pid()).start().waitFor();
             Thread.sleep(1000);
         }
     }

@@ -16,26 +16,33 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(300)
 class StormTest {
-    private static final String NATIVE = "polyshm.native.tests";
     private static final int SECONDS = Integer.getInteger("polyshm.stormSeconds", 6);
 
     @Test
     void shouldKeepTheSumWhenWorkersAreStoppedAndKilled() throws Exception {
         long seed = Long.getLong("polyshm.stormSeed", ThreadLocalRandom.current().nextInt(1 << 30));
-        Storm storm = new Storm(SECONDS, seed, 2, 3);
+        Storm storm = new Storm(SECONDS, seed, 5, Storm.languages());
         assertThat(storm.run()).as("the storm passed; its seed is %d", seed).isTrue();
         assertThat(storm.repairs()).isPositive();
-        assertThat(storm.drills()).isPositive();
+        storm.drills().forEach((language, drills) -> assertThat(drills).as(language).isPositive());
+    }
+
+    /** Where the workers are. */
+    private static String[] workerOptions() {
+        return System.getProperties().stringPropertyNames().stream()
+                .filter(name -> name.matches("polyshm\\.(native\\.tests|python.*)"))
+                .map(name -> "-D" + name + "=" + System.getProperty(name))
+                .toArray(String[]::new);
     }
 
     @Test
     void shouldLeaveNothingWhenTheStormItselfIsKilled() throws Exception {
         ForkedJvm storm =
                 ForkedJvm.builder()
-                        .jvmOptions("-D" + NATIVE + "=" + System.getProperty(NATIVE))
+                        .jvmOptions(workerOptions())
                         .redirectOutput(Redirect.DISCARD)
                         .redirectError(Redirect.DISCARD) // the last to end see deaths unannounced
-                        .start(() -> Storm.main("--jvms", "1", "--c", "2"));
+                        .start(() -> Storm.main("--workers", "3"));
         ProcessHandle handle = ProcessHandle.of(storm.pid()).orElseThrow();
         await().atMost(Duration.ofSeconds(60)).until(() -> handle.descendants().count() >= 4);
         List<ProcessHandle> workers = handle.descendants().toList();

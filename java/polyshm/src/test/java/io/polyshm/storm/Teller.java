@@ -180,6 +180,7 @@ final class Teller {
         bank.cells.setRelease(cell + Bank.INSIDE, 0);
         bank.cells.setRelease(cell + Bank.REPAIRED, death.deaths());
         count(bank.cells, cell + Bank.REPAIRS);
+        bank.journal.getAndAdd(serialOf(death.threadName()) * Bank.RECORD + Bank.LEFT, 1);
     }
 
     private void restore(int group, int word) {
@@ -204,6 +205,10 @@ final class Teller {
         return threadName.matches(NAME + "\\d{1,9}")
                 ? Integer.parseInt(threadName.substring(NAME.length()))
                 : 0;
+    }
+
+    void countDrill() {
+        count(bank.journal, record + Bank.DRILLS);
     }
 
     private static void count(SharedArray.OfLong words, int index) {

@@ -13,7 +13,7 @@ import java.util.Arrays;
  * The main class of a child JVM. It is on the way of every start, so it stays away from whatever
  * loads many classes: no lambdas, no streams, no management, no java.nio.file.
  *
- * <p>Arguments, made by {@link ChildLauncher}: the process id of the parent that must not be
+ * <p>Arguments, made by {@link JvmLauncher}: the process id of the parent that must not be
  * outlived, or {@code outlive}; {@code run} or {@code call}; the path of the task, the path of the
  * outcome, and the task's description, which is for whoever lists processes.
  *

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.internal.fork;
 
+import java.io.File;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -8,14 +9,18 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What the caller asked for; a null or an empty list stands for "as in this JVM". Filled by the
- * public builder, copied at each start.
+ * What the caller asked for, of a child JVM or of a program; a null or an empty list stands for "as
+ * in this JVM". Filled by the public builder, copied at each start.
  */
 public final class LaunchOptions {
     public Path javaHome;
     public List<Path> classPath;
     public List<Path> modulePath;
     public Path directory;
+
+    /** What a program reads; null: nothing. */
+    public File input;
+
     public ProcessBuilder.Redirect output = ProcessBuilder.Redirect.INHERIT;
 
     /** Null: passed on to this JVM's System.err. */
@@ -39,10 +44,36 @@ public final class LaunchOptions {
         classPath = other.classPath;
         modulePath = other.modulePath;
         directory = other.directory;
+        input = other.input;
         output = other.output;
         error = other.error;
         mayOutliveParent = other.mayOutliveParent;
         jvmOptions.addAll(other.jvmOptions);
         environment.putAll(other.environment);
     }
+
+    /** What is set up in the same way for all children. */
+    void prepare(ProcessBuilder builder) {
+        Map<String, String> variables = builder.environment();
+        environment.forEach(
+                (name, value) -> {
+                    if (value == null) {
+                        variables.remove(name);
+                    } else {
+                        variables.put(name, value);
+                    }
+                });
+        if (directory != null) {
+            builder.directory(directory.toFile());
+        }
+        builder.redirectOutput(output);
+        if (error != null && error != ProcessBuilder.Redirect.DISCARD) {
+            builder.redirectError(error);
+        }
+    }
+
+    /** Why the operating system refused to start what it could have. */
+    static final String REFUSED =
+            "the operating system refused another process; if it is for lack of memory or"
+                    + " processes, see ulimit -u and the limits of the container";
 }

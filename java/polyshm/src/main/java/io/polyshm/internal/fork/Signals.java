@@ -34,11 +34,6 @@ final class Signals {
     /** For example {@code 3}, or {@code 137 (SIGKILL)}. */
     static String describe(int exitCode) {
         String name = NAMES.get(exitCode - 128);
-        if (name == null) {
-            return String.valueOf(exitCode);
-        }
-        return exitCode == ChildMain.PARENT_GONE
-                ? exitCode + " (" + name + ", or its standard input was closed)"
-                : exitCode + " (" + name + ")";
+        return name == null ? String.valueOf(exitCode) : exitCode + " (" + name + ")";
     }
 }

@@ -11,13 +11,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.List;
-import java.util.Map;
 
 /**
  * Starts child JVMs: hands the task, the arguments and an empty outcome over in scratch files. What
  * was begun is undone if any step fails.
  */
-public final class ChildLauncher implements AutoCloseable {
+public final class JvmLauncher implements AutoCloseable {
     private static final SecureRandom RANDOM = new SecureRandom();
 
     private final String operation;
@@ -28,7 +27,7 @@ public final class ChildLauncher implements AutoCloseable {
     private Process process;
     private boolean handedOver;
 
-    private ChildLauncher(String operation, LaunchOptions options) {
+    private JvmLauncher(String operation, LaunchOptions options) {
         this.operation = operation;
         this.options = options;
     }
@@ -38,9 +37,9 @@ public final class ChildLauncher implements AutoCloseable {
      *
      * @param call whether the task has a result
      */
-    public static ChildProcess start(LaunchOptions options, Object task, boolean call) {
+    public static ChildJvm start(LaunchOptions options, Object task, boolean call) {
         String operation = call ? "ForkedJvm.call" : "ForkedJvm.start";
-        try (ChildLauncher launcher = new ChildLauncher(operation, new LaunchOptions(options))) {
+        try (JvmLauncher launcher = new JvmLauncher(operation, new LaunchOptions(options))) {
             return launcher.start(task, call);
         } catch (NotSerializableException e) {
             throw new ForkedJvmException(
@@ -53,7 +52,7 @@ public final class ChildLauncher implements AutoCloseable {
         }
     }
 
-    private ChildProcess start(Object task, boolean call) throws IOException {
+    private ChildJvm start(Object task, boolean call) throws IOException {
         taskFile = ScratchFile.create();
         outcomeFile = ScratchFile.create();
         argumentFile = ScratchFile.create();
@@ -75,14 +74,15 @@ public final class ChildLauncher implements AutoCloseable {
                                 description));
         process = launch(builder);
         sendToken(token);
-        ChildProcess child =
-                new ChildProcess(
+        ChildJvm child =
+                new ChildJvm(
                         process,
                         description,
                         outcomeFile,
                         List.of(taskFile, outcomeFile, argumentFile),
                         options);
-        child.startThreads();
+        child.startStderr();
+        Child.startThread(child::awaitExit, "polyshm-child-" + child.pid());
         handedOver = true;
         return child;
     }
@@ -114,23 +114,8 @@ public final class ChildLauncher implements AutoCloseable {
         Path home = options.javaHome != null ? options.javaHome : parent.javaHome();
         ProcessBuilder builder =
                 new ProcessBuilder(home.resolve("bin/java").toString(), "@" + argumentFile.path());
-        Map<String, String> environment = builder.environment();
-        options.environment.forEach(
-                (name, value) -> {
-                    if (value == null) {
-                        environment.remove(name);
-                    } else {
-                        environment.put(name, value);
-                    }
-                });
-        if (options.directory != null) {
-            builder.directory(options.directory.toFile());
-        }
-        builder.redirectOutput(options.output);
-        if (options.error != null && options.error != ProcessBuilder.Redirect.DISCARD) {
-            builder.redirectError(options.error);
-        }
-        List<String> arguments = CommandLine.arguments(parent, options, environment);
+        options.prepare(builder);
+        List<String> arguments = CommandLine.arguments(parent, options, builder.environment());
         Files.write(argumentFile.path(), CommandLine.argumentFile(arguments));
         return builder;
     }
@@ -151,13 +136,7 @@ public final class ChildLauncher implements AutoCloseable {
         try {
             return builder.start();
         } catch (IOException e) {
-            throw failure(
-                    "the operating system refused another process; if it is for lack of memory or"
-                            + " processes, see ulimit -u and the limits of the container"
-                            + values
-                            + ": "
-                            + e.getMessage(),
-                    e);
+            throw failure(LaunchOptions.REFUSED + values + ": " + e.getMessage(), e);
         }
     }
 

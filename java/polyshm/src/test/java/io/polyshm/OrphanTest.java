@@ -13,10 +13,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** A child never outlives its parent, whatever ends that and whenever, unless it may. */
+/** A child, JVM or program, never outlives its parent, whatever ends that, unless it may. */
 @Timeout(120)
-class ForkedJvmOrphanTest {
+class OrphanTest {
     private final List<Long> started = new ArrayList<>();
     private Process parent;
     private BufferedReader lines;
@@ -50,19 +52,21 @@ class ForkedJvmOrphanTest {
         }
     }
 
-    @Test
-    void shouldVanishWhenParentIsKilled() throws Exception {
-        startParent("sleep");
+    @ParameterizedTest
+    @ValueSource(strings = {"sleep", "program"})
+    void shouldVanishWhenParentIsKilled(String what) throws Exception {
+        startParent(what);
         long child = pid();
         assertThat(Processes.isGone(child)).isFalse();
         parent.destroyForcibly().waitFor();
         Processes.awaitGone(child);
     }
 
-    @Test
-    void shouldVanishWhenParentIsKilledDuringStart() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"sleep", "program"})
+    void shouldVanishWhenParentIsKilledDuringStart(String what) throws Exception {
         for (int i = 0; i < 8; i++) {
-            startParent("sleep");
+            startParent(what);
             long child = pid();
             Thread.sleep(10L * i);
             parent.destroyForcibly().waitFor();
@@ -70,9 +74,10 @@ class ForkedJvmOrphanTest {
         }
     }
 
-    @Test
-    void shouldVanishWhenParentExits() throws Exception {
-        startParent("sleep");
+    @ParameterizedTest
+    @ValueSource(strings = {"sleep", "program"})
+    void shouldVanishWhenParentExits(String what) throws Exception {
+        startParent(what);
         long child = pid();
         parent.destroy();
         parent.waitFor();
@@ -90,15 +95,25 @@ class ForkedJvmOrphanTest {
         Processes.awaitGone(child);
     }
 
-    @Test
-    void shouldGoOnWhenParentIsStoppedAndContinued() throws Exception {
-        startParent("sleep");
+    @ParameterizedTest
+    @ValueSource(strings = {"sleep", "program"})
+    void shouldGoOnWhenParentIsStoppedAndContinued(String what) throws Exception {
+        startParent(what);
         long child = pid();
         Processes.signal("STOP", parent.pid());
         Thread.sleep(500);
         assertThat(Processes.isGone(child)).isFalse();
         Processes.signal("CONT", parent.pid());
         assertThat(Processes.isGone(child)).isFalse();
+    }
+
+    @Test
+    void shouldVanishWhenStoppedIfItIsAProgram() throws Exception {
+        startParent("program");
+        long child = pid();
+        Processes.signal("STOP", child);
+        parent.destroyForcibly().waitFor();
+        Processes.awaitGone(child);
     }
 
     @Test
@@ -120,9 +135,10 @@ class ForkedJvmOrphanTest {
         Processes.awaitGone(child);
     }
 
-    @Test
-    void shouldGoOnWhenItMayOutliveParent(@TempDir Path folder) throws Exception {
-        startParent("outlive", folder.toString());
+    @ParameterizedTest
+    @ValueSource(strings = {"outlive", "program-outlive"})
+    void shouldGoOnWhenItMayOutliveParent(String what, @TempDir Path folder) throws Exception {
+        startParent(what, folder.toString());
         long child = pid();
         Processes.awaitFile(folder.resolve("begun"));
         parent.destroyForcibly().waitFor();

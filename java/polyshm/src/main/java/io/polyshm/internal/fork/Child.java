@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.internal.fork;
 
-import io.polyshm.ForkedJvmException;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One child JVM as its parent sees it. A thread of its own waits for its end and gives everything
- * back at that moment, whether anybody joins or not. Safe for use by several threads.
+ * One child process as its parent sees it. A thread of its own waits for its end and gives
+ * everything back at that moment, whether anybody joins or not. Safe for use by several threads.
  */
-public final class ChildProcess {
+public abstract sealed class Child permits ChildJvm, ChildProgram {
     // How long the end of a dead child's standard error is waited for. It comes at once unless the
     // child left a process behind that has it open, too.
     private static final long STDERR_GRACE_MILLIS = 1_000;
@@ -24,73 +22,61 @@ public final class ChildProcess {
 
     private final Process process;
     private final String description;
-    private final ScratchFile outcomeFile;
-    private final List<ScratchFile> scratch;
     private final StderrTail stderr;
     private final File stderrFile;
     private final Path directory;
     private final CountDownLatch ended = new CountDownLatch(1);
     private final CompletableFuture<Integer> exit = new CompletableFuture<>();
     private volatile String requestedBy;
-    private volatile Ending ending;
 
     /**
      * Takes over a process that was just started.
      *
-     * @param scratch the files to be closed at its end, the outcome among them
+     * @param description what it runs, as a key and its value
      */
-    ChildProcess(
-            Process process,
-            String description,
-            ScratchFile outcomeFile,
-            List<ScratchFile> scratch,
-            LaunchOptions options) {
+    Child(Process process, String description, LaunchOptions options) {
         ProcessBuilder.Redirect error = options.error;
         this.process = process;
         this.description = description;
-        this.outcomeFile = outcomeFile;
-        this.scratch = scratch;
         boolean piped = error == null || error == ProcessBuilder.Redirect.DISCARD;
         this.stderr = piped ? new StderrTail(process.getErrorStream(), error == null) : null;
         this.stderrFile = error == null ? null : error.file();
         this.directory = options.directory != null ? options.directory : Path.of("");
     }
 
-    /** Begins to look after the process. */
-    void startThreads() {
+    /** Begins to look after what the process writes. */
+    void startStderr() {
         if (stderr != null) {
-            startThread(stderr, "polyshm-stderr-");
+            startThread(stderr, "polyshm-stderr-" + pid());
         }
-        startThread(this::awaitExit, "polyshm-child-");
     }
 
-    private void startThread(Runnable work, String name) {
-        Thread thread = new Thread(null, work, name + process.pid(), THREAD_STACK_BYTES, false);
+    /** A thread for a child. */
+    static void startThread(Runnable work, String name) {
+        Thread thread = new Thread(null, work, name, THREAD_STACK_BYTES, false);
         thread.setDaemon(true);
         thread.setContextClassLoader(null);
         thread.start();
     }
 
     /** The work of this child's own thread. */
-    private void awaitExit() {
+    void awaitExit() {
         int exitCode = exitCodeOfOwnThread();
-        Outcome outcome = null;
-        Throwable problem = null;
         try {
             if (stderr != null) {
                 stderr.awaitEnd(STDERR_GRACE_MILLIS);
             }
-            outcome = Outcome.read(outcomeFile.path());
-        } catch (IOException | InterruptedException | RuntimeException | OutOfMemoryError e) {
-            problem = e;
+        } catch (InterruptedException nobodysBusiness) {
+            // As above.
         }
-        scratch.forEach(ScratchFile::close);
         closeStdin();
-        String child = "pid=" + process.pid() + ", task=" + description;
-        ending = new Ending(child, exitCode, outcome, problem, requestedBy, lastWords(exitCode));
+        end(new Ending(exitCode, requestedBy, lastWords(exitCode)));
         ended.countDown();
         exit.complete(exitCode);
     }
+
+    /** The process has ended: gives back what belongs to it. */
+    abstract void end(Ending how);
 
     private int exitCodeOfOwnThread() {
         while (true) {
@@ -135,36 +121,7 @@ public final class ChildProcess {
     }
 
     /** After {@link #await()}: returns if all went well, throws what happened otherwise. */
-    public void check() {
-        ending.check(loader());
-    }
-
-    /** After {@link #check()}: the result. Once it was read its bytes are dropped. */
-    public Object takeResult() {
-        Ending last = ending;
-        try {
-            Object result = LoadingInputStream.read(last.outcome().payload(), loader());
-            ending = last.withoutPayload();
-            return result;
-        } catch (IOException
-                | ClassNotFoundException
-                | RuntimeException
-                | LinkageError
-                | StackOverflowError e) {
-            throw new ForkedJvmException(
-                    "JAVA_ERESULT",
-                    "get: the result of the child JVM cannot be read here: "
-                            + last.child()
-                            + ": "
-                            + e,
-                    e);
-        }
-    }
-
-    private static ClassLoader loader() {
-        ClassLoader context = Thread.currentThread().getContextClassLoader();
-        return context != null ? context : ChildProcess.class.getClassLoader();
-    }
+    public abstract void check();
 
     public CompletableFuture<Integer> onExit() {
         // Whoever has joined finds it completed.
@@ -185,6 +142,7 @@ public final class ChildProcess {
         return process.pid();
     }
 
+    /** What it runs, as a key and its value. */
     public String description() {
         return description;
     }

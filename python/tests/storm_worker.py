@@ -25,7 +25,7 @@ n = SimpleNamespace(**{name: int(value) for name, value in (each.split("=") for 
 
 AMOUNT = 100
 TRANSFERS_PER_AUDIT = 1000
-TRANSFERS_PER_DRILL = 50
+MOST_TRANSFERS_PER_DRILL = 64
 STEPS_PER_NAP = 20
 LONGEST_NAP = 0.0005
 DRILL_NAP = 0.002
@@ -44,6 +44,7 @@ class Bank:
     """All that is shared, found by its name."""
 
     def __init__(self, memory: SharedMemory) -> None:
+        self.memory = memory
         self.accounts: SharedArray = memory["accounts"]
         self.cells: SharedArray = memory["cells"]
         self.journal: SharedArray = memory["journal"]
@@ -84,13 +85,14 @@ class Teller:
         self.serial = serial
         self.record = serial * n.RECORD
         self.random = random.Random(f"{seed} {serial}")
+        self.transfers_per_drill = self.random.randint(1, MOST_TRANSFERS_PER_DRILL)
         self.entries = 0
 
     def work(self) -> None:
         threading.current_thread().name = f"storm-{self.serial}"
         while not self.bank.stopping:
             self.transfer()
-            if self.one_in(TRANSFERS_PER_DRILL):
+            if self.one_in(self.transfers_per_drill):
                 self.drill()
             if self.one_in(TRANSFERS_PER_AUDIT):
                 self.audit()
@@ -253,9 +255,20 @@ class Teller:
                 self.feel_pulse,
                 self.count_down,
                 self.use_buffer,
+                self.fork,
             )
         )()
         self.count(n.DRILLS)
+
+    # ---- fork ----
+
+    def fork(self) -> None:
+        """A child that ends at once, in order, while the other thread is at work."""
+        pid = os.fork()
+        if pid == 0:
+            end_all_if_it_fails(self.bank.memory.close)
+            os._exit(0)
+        self.expect(os.waitpid(pid, 0)[1] == 0, "fork: the child has failed")
 
     # ---- semaphore ----
 

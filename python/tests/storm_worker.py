@@ -2,7 +2,7 @@
 """storm_worker.py SEGMENT SERIAL SEED NAME=VALUE...: two threads that transfer amounts between accounts.
 
 They do so until they are told to stop or are killed. The protocols stand in Bank.java and Drills.java, of the
-storm of the Java tests, which starts this and tells the numbers of both.
+storm of the Java tests, which starts this and tells the numbers of both. Between drills it forks as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Callable
@@ -264,6 +265,8 @@ class Teller:
 
     def fork(self) -> None:
         """A child that ends at once, in order, while the other thread is at work."""
+        if self.bank.control.get_volatile(n.CALM) != 0:
+            return
         pid = os.fork()
         if pid == 0:
             end_all_if_it_fails(self.bank.memory.close)
@@ -503,6 +506,7 @@ def end_all_if_it_fails(function: Callable[[], None]) -> None:
 
 def main() -> None:
     segment, serial, seed = sys.argv[1:4]
+    warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside other threads
     faulthandler.register(signal.SIGQUIT)  # tells the stacks of all threads
     with SharedMemory.open(segment) as memory:
         first, second = (Teller(Bank(memory), int(serial) + i, seed) for i in range(2))

@@ -354,7 +354,8 @@ public final class Storm {
     /** Who joins, or dies, wakes those that wait: from here on nobody does. */
     private void calmDown() throws InterruptedException {
         long limit = limit();
-        while (bank.memory.participants().size() <= places.size()
+        bank.calmDown();
+        while (bank.memory.participants().size() != places.size() + 1
                 && !bank.isStopping()
                 && System.nanoTime() - limit < 0) {
             Thread.sleep(1);

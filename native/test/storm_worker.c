@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #include "storm_drills.h"
 
-enum { AMOUNT = 100, TRANSFERS_PER_AUDIT = 1000, TRANSFERS_PER_DRILL = 50 };
+enum { AMOUNT = 100, TRANSFERS_PER_AUDIT = 1000, MOST_TRANSFERS_PER_DRILL = 64 };
 
 static word *accounts;
 static pshm_lock **locks;
@@ -172,9 +172,10 @@ int main(int argc, char **argv) {
     snprintf(name, sizeof(name), "storm-%d", (int)serial);
     pshm_thread_set_name(name);
 
+    int64_t transfers_per_drill = 1 + random_below(MOST_TRANSFERS_PER_DRILL);
     while (load(control + STOP) == 0) {
         transfer();
-        if (random_below(TRANSFERS_PER_DRILL) == 0)
+        if (random_below(transfers_per_drill) == 0)
             drill();
         if (random_below(TRANSFERS_PER_AUDIT) == 0)
             audit();

@@ -2,7 +2,7 @@
 """storm_worker.py SEGMENT SERIAL SEED NAME=VALUE...: two threads that transfer amounts between accounts.
 
 They do so until they are told to stop or are killed. The protocols stand in Bank.java and Drills.java, of the
-storm of the Java tests, which starts this and tells the numbers of both.
+storm of the Java tests, which starts this and tells the numbers of both. Between drills it forks as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Callable
@@ -25,7 +26,7 @@ n = SimpleNamespace(**{name: int(value) for name, value in (each.split("=") for 
 
 AMOUNT = 100
 TRANSFERS_PER_AUDIT = 1000
-TRANSFERS_PER_DRILL = 50
+MOST_TRANSFERS_PER_DRILL = 64
 STEPS_PER_NAP = 20
 LONGEST_NAP = 0.0005
 DRILL_NAP = 0.002
@@ -44,6 +45,7 @@ class Bank:
     """All that is shared, found by its name."""
 
     def __init__(self, memory: SharedMemory) -> None:
+        self.memory = memory
         self.accounts: SharedArray = memory["accounts"]
         self.cells: SharedArray = memory["cells"]
         self.journal: SharedArray = memory["journal"]
@@ -84,13 +86,14 @@ class Teller:
         self.serial = serial
         self.record = serial * n.RECORD
         self.random = random.Random(f"{seed} {serial}")
+        self.transfers_per_drill = self.random.randint(1, MOST_TRANSFERS_PER_DRILL)
         self.entries = 0
 
     def work(self) -> None:
         threading.current_thread().name = f"storm-{self.serial}"
         while not self.bank.stopping:
             self.transfer()
-            if self.one_in(TRANSFERS_PER_DRILL):
+            if self.one_in(self.transfers_per_drill):
                 self.drill()
             if self.one_in(TRANSFERS_PER_AUDIT):
                 self.audit()
@@ -253,9 +256,22 @@ class Teller:
                 self.feel_pulse,
                 self.count_down,
                 self.use_buffer,
+                self.fork,
             )
         )()
         self.count(n.DRILLS)
+
+    # ---- fork ----
+
+    def fork(self) -> None:
+        """A child that ends at once, in order, while the other thread is at work."""
+        if self.bank.control.get_volatile(n.CALM) != 0:
+            return
+        pid = os.fork()
+        if pid == 0:
+            end_all_if_it_fails(self.bank.memory.close)
+            os._exit(0)
+        self.expect(os.waitpid(pid, 0)[1] == 0, "fork: the child has failed")
 
     # ---- semaphore ----
 
@@ -490,6 +506,7 @@ def end_all_if_it_fails(function: Callable[[], None]) -> None:
 
 def main() -> None:
     segment, serial, seed = sys.argv[1:4]
+    warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside other threads
     faulthandler.register(signal.SIGQUIT)  # tells the stacks of all threads
     with SharedMemory.open(segment) as memory:
         first, second = (Teller(Bank(memory), int(serial) + i, seed) for i in range(2))

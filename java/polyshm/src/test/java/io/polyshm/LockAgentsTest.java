@@ -314,6 +314,46 @@ class LockAgentsTest {
     }
 
     @Test
+    void shouldNotTellOfARepairedDeathWhenItTookOverFromAnother() throws Exception {
+        for (int i = 0; i < 200; i++) { // the agent is just about to tell, perhaps
+            ThreadKind.Task<Object> dies = ThreadKind.PLATFORM.start("dies", this::lockAndWait);
+            awaitState(dies.thread(), Thread.State.TIMED_WAITING);
+            ThreadKind.Task<Object> first = ThreadKind.PLATFORM.start("first", this::takeAndWait);
+            awaitState(first.thread(), Thread.State.WAITING);
+            Thread.sleep(2); // for its agent to be in C
+            first.thread().interrupt();
+            assertThatThrownBy(first::get).hasCauseInstanceOf(InterruptedException.class);
+            dies.thread().interrupt();
+            while (!lock.repair(death -> {})) {
+                Thread.onSpinWait();
+            }
+            lock.lock();
+            assertThat(
+                            ThreadKind.PLATFORM
+                                    .start(() -> lock.tryLock(1, TimeUnit.MILLISECONDS))
+                                    .get())
+                    .isFalse();
+            lock.unlock();
+        }
+    }
+
+    private Object lockAndWait() {
+        lock.lock();
+        try {
+            Thread.sleep(Long.MAX_VALUE);
+        } catch (InterruptedException end) {
+            // it is still held
+        }
+        return null;
+    }
+
+    private static void awaitState(Thread thread, Thread.State state) {
+        while (thread.getState() != state) {
+            Thread.onSpinWait();
+        }
+    }
+
+    @Test
     void shouldTellTheNameOfTheHolderWhenItTookOverFromAnother() throws Exception {
         lock.lock();
         ThreadKind.Task<Object> first = ThreadKind.PLATFORM.start("the first", this::takeAndWait);

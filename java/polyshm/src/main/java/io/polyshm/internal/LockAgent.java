@@ -236,6 +236,13 @@ final class LockAgent implements Runnable {
         }
     }
 
+    /** Whoever has taken it over since the attempt began was not there then, and it tries anew. */
+    private synchronized void fail(Request asked, RuntimeException why) {
+        if (request == asked) {
+            fail(why);
+        }
+    }
+
     private synchronized boolean move(State from, State to) {
         if (state != from) {
             return false;
@@ -251,13 +258,14 @@ final class LockAgent implements Runnable {
         thread = Thread.currentThread();
         try {
             do {
-                String name = request.thread().getName();
+                Request asked = request;
+                String name = asked.thread().getName();
                 Natives.pshm_thread_set_name(name);
                 int code = acquire();
                 boolean heldAbandoned = way == Way.AGAIN && code == Natives.PSHM_EOWNERDIED;
                 RuntimeException death = heldAbandoned ? lock.exception(code) : null;
                 if (code != 0 && !heldAbandoned) {
-                    fail(isLate(code) ? null : lock.exception(code));
+                    fail(asked, isLate(code) ? null : lock.exception(code));
                 } else if (grant(name, death)) {
                     hold();
                 } else {
@@ -321,9 +329,7 @@ final class LockAgent implements Runnable {
         return true;
     }
 
-    /**
-     * Whether it has been taken over by a thread of another name; if not, it cannot be any more.
-     */
+    /** Whether it has been taken over meanwhile; if not, it cannot be any more. */
     private boolean isStillWanted() {
         move(State.CANCELLED, State.FAILED);
         return state == State.WAITING;

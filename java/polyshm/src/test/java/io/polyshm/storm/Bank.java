@@ -42,6 +42,7 @@ import java.util.stream.Stream;
  *                       2 sum           of all accounts
  *                       3 serials       the first that nobody has yet
  *                       4 ended         count of threads that have ended
+ *                       5 calm          1 when nobody is to start a process any more
  * </pre>
  *
  * <p><b>Transfer.</b> Take the locks of both groups, the lower first; store the serial as {@code
@@ -99,6 +100,7 @@ final class Bank {
     static final int SUM = 2;
     static final int SERIALS_GIVEN = 3;
     static final int ENDED = 4;
+    static final int CALM = 5;
 
     static final int VIOLATIONS_TOLD = 100;
     private static final long BALANCE = 1_000;
@@ -117,7 +119,7 @@ final class Bank {
         accounts = SharedArray.ofLongs(memory, "accounts", ACCOUNTS);
         cells = SharedArray.ofLongs(memory, "cells", (GROUPS + 2) * CELL);
         journal = SharedArray.ofLongs(memory, "journal", SERIALS * RECORD);
-        control = SharedArray.ofLongs(memory, "control", 5);
+        control = SharedArray.ofLongs(memory, "control", 6);
         locks =
                 IntStream.rangeClosed(0, GROUPS)
                         .mapToObj(i -> Lock.in(memory, "lock-" + i))
@@ -164,6 +166,10 @@ final class Bank {
 
     void stop() {
         control.compareAndSet(STOP, 0, 1);
+    }
+
+    void calmDown() {
+        control.setRelease(CALM, 1);
     }
 
     /** To be called by each thread when it is to stop and holds nothing any more. */

@@ -13,9 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -100,9 +98,9 @@ public final class Storm {
     private final List<Kind> kinds;
     private final List<Place> places = new ArrayList<>();
     private final long start = System.nanoTime();
-    private final Map<String, Long> drills = new HashMap<>();
     private int serials = AUDITOR + 1;
     private long repairs; // as the last news had it
+    private long drills; // the same
 
     /**
      * The storm with these decisions, not yet begun.
@@ -207,8 +205,8 @@ public final class Storm {
         return repairs;
     }
 
-    /** How many were done in each language until the end. */
-    Map<String, Long> drills() {
+    /** How many there were until the end. */
+    long drills() {
         return drills;
     }
 
@@ -309,13 +307,14 @@ public final class Storm {
 
     private void news() {
         repairs = bank.totalOfLocks(Bank.REPAIRS);
+        drills = total(Bank.DRILLS);
         SharedArray.OfLong words = bank.drills.words;
         System.out.printf(
                 "%4d s: %,d transfers, %,d drills; %d workers stopped, %d killed; %d locks left behind,"
                         + " repaired %d times, %d of them half-way%n",
                 TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start),
                 total(Bank.TRANSFERS),
-                total(Bank.DRILLS),
+                drills,
                 kinds.stream().mapToInt(kind -> kind.stops).sum(),
                 kinds.stream().mapToInt(kind -> kind.kills).sum(),
                 bank.deaths(),
@@ -332,13 +331,12 @@ public final class Storm {
     }
 
     private void tellFigures(Kind kind) {
-        drills.put(kind.language, bank.totalOfThreads(Bank.DRILLS, kind.serials));
         System.out.printf(
                 "%6s: %,d transfers, %,d drills; %d workers, %d times one was stopped, %d killed;"
                         + " told %d deaths; %d locks repaired after its own%n",
                 kind.language,
                 bank.totalOfThreads(Bank.TRANSFERS, kind.serials),
-                drills.get(kind.language),
+                bank.totalOfThreads(Bank.DRILLS, kind.serials),
                 places.stream().filter(place -> place.kind == kind).count(),
                 kind.stops,
                 kind.kills,
@@ -356,7 +354,8 @@ public final class Storm {
     /** Who joins, or dies, wakes those that wait: from here on nobody does. */
     private void calmDown() throws InterruptedException {
         long limit = limit();
-        while (bank.memory.participants().size() <= places.size()
+        bank.calmDown();
+        while (bank.memory.participants().size() != places.size() + 1
                 && !bank.isStopping()
                 && System.nanoTime() - limit < 0) {
             Thread.sleep(1);

@@ -14,7 +14,7 @@ final class Teller {
     private static final String NAME = "storm-";
     private static final int AMOUNT = 100;
     private static final int TRANSFERS_PER_AUDIT = 1_000;
-    private static final int TRANSFERS_PER_DRILL = 50;
+    private static final int MOST_TRANSFERS_PER_DRILL = 64;
     private static final int TIMEOUT_MILLIS = 5;
     private static final int STEPS_PER_NAP = 20;
     private static final int LONGEST_NAP_NANOS = 500_000;
@@ -23,6 +23,7 @@ final class Teller {
     private final int serial;
     private final int record;
     private final SplittableRandom random;
+    private final int transfersPerDrill;
     private final Drill drill;
 
     Teller(Bank bank, int serial, long seed) {
@@ -30,6 +31,7 @@ final class Teller {
         this.serial = serial;
         record = serial * Bank.RECORD;
         random = new SplittableRandom(seed);
+        transfersPerDrill = 1 + random.nextInt(MOST_TRANSFERS_PER_DRILL);
         drill = new Drill(bank, this, serial, random);
     }
 
@@ -38,7 +40,7 @@ final class Teller {
         Thread.currentThread().setName(NAME + serial);
         while (!bank.isStopping()) {
             transfer();
-            if (random.nextInt(TRANSFERS_PER_DRILL) == 0) {
+            if (random.nextInt(transfersPerDrill) == 0) {
                 drill.run();
             }
             if (random.nextInt(TRANSFERS_PER_AUDIT) == 0) {

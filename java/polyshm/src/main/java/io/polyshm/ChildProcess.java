@@ -212,7 +212,8 @@ public abstract sealed class ChildProcess permits ForkedJvm, SharedProcess {
         /**
          * Sends the standard error of the child elsewhere. Without this it is copied to {@link
          * System#err}, and its end is in the message of an exception that tells of an exit or a
-         * crash. That is so for files and for {@code DISCARD}, too, but not for {@code INHERIT}.
+         * crash. That is so for files, too, and for {@code DISCARD} if the child does not
+         * {@linkplain #mayOutliveParent outlive its parent}, but not for {@code INHERIT}.
          *
          * @param destination anything but a pipe
          * @return this

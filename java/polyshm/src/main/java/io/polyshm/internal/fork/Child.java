@@ -38,9 +38,9 @@ public abstract sealed class Child permits ChildJvm, ChildProgram {
         ProcessBuilder.Redirect error = options.error;
         this.process = process;
         this.description = description;
-        boolean piped = error == null || error == ProcessBuilder.Redirect.DISCARD;
+        boolean piped = options.hasErrorPiped();
         this.stderr = piped ? new StderrTail(process.getErrorStream(), error == null) : null;
-        this.stderrFile = error == null ? null : error.file();
+        this.stderrFile = piped ? null : error.file();
         this.directory = options.directory != null ? options.directory : Path.of("");
     }
 

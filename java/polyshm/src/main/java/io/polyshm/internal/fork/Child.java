@@ -18,8 +18,6 @@ public abstract sealed class Child permits ChildJvm, ChildProgram {
     // child left a process behind that has it open, too.
     private static final long STDERR_GRACE_MILLIS = 1_000;
 
-    private static final long THREAD_STACK_BYTES = 128 << 10;
-
     private final Process process;
     private final String description;
     private final StderrTail stderr;
@@ -51,9 +49,11 @@ public abstract sealed class Child permits ChildJvm, ChildProgram {
         }
     }
 
-    /** A thread for a child. */
+    /**
+     * A thread for a child; its stack has room for what others run there, at an exit or an output.
+     */
     static void startThread(Runnable work, String name) {
-        Thread thread = new Thread(null, work, name, THREAD_STACK_BYTES, false);
+        Thread thread = new Thread(null, work, name, 0, false);
         thread.setDaemon(true);
         thread.setContextClassLoader(null);
         thread.start();

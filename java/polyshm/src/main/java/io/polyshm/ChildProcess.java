@@ -15,7 +15,8 @@ import java.util.concurrent.CompletableFuture;
  *
  * <p>A child never outlives its parent unless {@linkplain Builder#mayOutliveParent asked to}, so a
  * parent {@linkplain #join joins} children whose work it wants done. Once a child has ended it
- * takes neither a thread nor a descriptor of this process, joined or not.
+ * takes neither a thread nor a descriptor of this process, joined or not, unless a process that it
+ * left behind still has its standard error.
  *
  * <p>Instances are safe for use by several threads.
  */

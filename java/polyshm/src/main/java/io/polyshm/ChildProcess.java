@@ -15,7 +15,8 @@ import java.util.concurrent.CompletableFuture;
  *
  * <p>A child never outlives its parent unless {@linkplain Builder#mayOutliveParent asked to}, so a
  * parent {@linkplain #join joins} children whose work it wants done. Once a child has ended it
- * takes neither a thread nor a descriptor of this process, joined or not.
+ * takes neither a thread nor a descriptor of this process, joined or not, unless a process that it
+ * left behind still has its standard error.
  *
  * <p>Instances are safe for use by several threads.
  */
@@ -212,7 +213,8 @@ public abstract sealed class ChildProcess permits ForkedJvm, SharedProcess {
         /**
          * Sends the standard error of the child elsewhere. Without this it is copied to {@link
          * System#err}, and its end is in the message of an exception that tells of an exit or a
-         * crash. That is so for files and for {@code DISCARD}, too, but not for {@code INHERIT}.
+         * crash. That is so for files, too, and for {@code DISCARD} if the child does not
+         * {@linkplain #mayOutliveParent outlive its parent}, but not for {@code INHERIT}.
          *
          * @param destination anything but a pipe
          * @return this

@@ -46,8 +46,7 @@ import java.util.concurrent.TimeoutException;
  * have ended, or by {@link System#exit}. A child never outlives its parent unless {@linkplain
  * Builder#mayOutliveParent asked to}: it halts, without shutdown hooks, as soon as the parent has
  * ended, normally or by a {@code kill -9}. So a parent {@linkplain #join joins} children whose work
- * it wants done. Once a child has ended it takes neither a thread nor a descriptor of this process,
- * joined or not.
+ * it wants done.
  *
  * <p><b>Memory effects.</b> What this thread did before {@code start} is visible to the task, and
  * what the task did is visible to a thread after its {@code join} or {@code get}, shared memory

@@ -30,8 +30,10 @@ import java.util.List;
  * ChildProcess.Builder#mayOutliveParent asked to}: the kernel kills it (SIGKILL) as soon as the
  * parent has ended, normally or by a {@code kill -9}, though it knows nothing of this library. That
  * does not reach the processes which the program has started, nor a program that runs as another
- * user, as one that is set-uid does. Locks that it held become abandoned. Other than with {@link
- * ProcessBuilder}, the thread that starts it may end.
+ * user, as one that is set-uid does. What is to go on after the program needs a standard error of
+ * its own: that of the program is read until its end only, and to write to it then may end the
+ * writer (SIGPIPE). Locks that it held become abandoned. Other than with {@link ProcessBuilder},
+ * the thread that starts it may end.
  *
  * <p><b>Memory effects.</b> What this thread did before {@code start} is visible to the program,
  * and what the program did is visible to a thread after its {@code join}, in shared memory. After

@@ -270,6 +270,20 @@ class SharedProcessTest {
     }
 
     @Test
+    void shouldLeaveRoomForWhatFollowsTheExit() throws Exception {
+        List<Object> nested = List.of();
+        for (int i = 0; i < 200; i++) {
+            nested = List.of(nested);
+        }
+        List<Object> captured = nested;
+        SharedProcess child = sleeper();
+        CompletableFuture<ForkedJvm> next =
+                child.onExit().thenApply(code -> ForkedJvm.start(() -> captured.size()));
+        child.kill();
+        next.get(100, TimeUnit.SECONDS).join();
+    }
+
+    @Test
     void shouldJoinAnyChildByWhatTheyHaveInCommon() throws Exception {
         for (ChildProcess each : List.of(SharedProcess.start("true"), ForkedJvm.start(() -> {}))) {
             each.join();

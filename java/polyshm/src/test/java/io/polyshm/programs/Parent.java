@@ -10,9 +10,9 @@ import java.nio.file.Path;
 
 /** A parent that tests kill: starts children that would run for ever, and prints their ids. */
 public final class Parent {
-    /** The same as {@link #answer}. */
+    /** The same as {@link #answer}, and it writes what nobody reads. */
     private static final String ANSWER =
-            ": > begun; while [ ! -e question ]; do sleep 0.01; done; : > answer";
+            ": > begun; while [ ! -e question ]; do sleep 0.01; done; echo >&2; : > answer";
 
     private Parent() {}
 
@@ -45,6 +45,7 @@ public final class Parent {
                             SharedProcess.builder()
                                     .mayOutliveParent(true)
                                     .directory(Path.of(args[1]))
+                                    .redirectError(ProcessBuilder.Redirect.DISCARD)
                                     .start("sh", "-c", ANSWER);
                     default -> throw new IllegalArgumentException(args[0]);
                 };

@@ -18,8 +18,6 @@ public abstract sealed class Child permits ChildJvm, ChildProgram {
     // child left a process behind that has it open, too.
     private static final long STDERR_GRACE_MILLIS = 1_000;
 
-    private static final long THREAD_STACK_BYTES = 128 << 10;
-
     private final Process process;
     private final String description;
     private final StderrTail stderr;
@@ -38,9 +36,9 @@ public abstract sealed class Child permits ChildJvm, ChildProgram {
         ProcessBuilder.Redirect error = options.error;
         this.process = process;
         this.description = description;
-        boolean piped = error == null || error == ProcessBuilder.Redirect.DISCARD;
+        boolean piped = options.hasErrorPiped();
         this.stderr = piped ? new StderrTail(process.getErrorStream(), error == null) : null;
-        this.stderrFile = error == null ? null : error.file();
+        this.stderrFile = piped ? null : error.file();
         this.directory = options.directory != null ? options.directory : Path.of("");
     }
 
@@ -51,9 +49,11 @@ public abstract sealed class Child permits ChildJvm, ChildProgram {
         }
     }
 
-    /** A thread for a child. */
+    /**
+     * A thread for a child; its stack has room for what others run there, at an exit or an output.
+     */
     static void startThread(Runnable work, String name) {
-        Thread thread = new Thread(null, work, name, THREAD_STACK_BYTES, false);
+        Thread thread = new Thread(null, work, name, 0, false);
         thread.setDaemon(true);
         thread.setContextClassLoader(null);
         thread.start();

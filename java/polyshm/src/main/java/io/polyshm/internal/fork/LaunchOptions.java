@@ -52,6 +52,14 @@ public final class LaunchOptions {
         environment.putAll(other.environment);
     }
 
+    /**
+     * Whether this process reads the standard error: to pass it on, or to keep the end of what is
+     * discarded. One that goes on alone would be ended by what it discards.
+     */
+    boolean hasErrorPiped() {
+        return error == null || error == ProcessBuilder.Redirect.DISCARD && !mayOutliveParent;
+    }
+
     /** What is set up in the same way for all children. */
     void prepare(ProcessBuilder builder) {
         Map<String, String> variables = builder.environment();
@@ -67,7 +75,7 @@ public final class LaunchOptions {
             builder.directory(directory.toFile());
         }
         builder.redirectOutput(output);
-        if (error != null && error != ProcessBuilder.Redirect.DISCARD) {
+        if (!hasErrorPiped()) {
             builder.redirectError(error);
         }
     }

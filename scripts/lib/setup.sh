@@ -37,12 +37,12 @@ at_least() { # at_least <version> <command>: is the first version number that th
 
 has() {
     case $1 in
-        jdk) jdks | grep -q . ;;
+        jdk) [ -n "$(jdks)" ] ;;
         maven) at_least 3.8 mvn ;;
         cmake) at_least 3.22 cmake ;;
-        python) pythons setuptools wheel pycparser | grep -q . ;;
-        pip) pythons pip | grep -q . ;;
-        pytest) pythons pytest numpy test._test_multiprocessing | grep -q . ;;
+        python) [ -n "$(pythons setuptools wheel pycparser)" ] ;;
+        pip) [ -n "$(pythons pip)" ] ;;
+        pytest) [ -n "$(pythons pytest numpy test._test_multiprocessing)" ] ;;
         libfuzzer) ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac
@@ -101,7 +101,7 @@ build() { # build <module> [tests]: packages java/<module>, unless that is newer
         done+=-tests skip=-DskipTests no_source='*/target/*'
     fi
     if [ -f "$done" ] && ! find pom.xml CMakeLists.txt native java/polyshm "java/$1" -newer "$done" -type f \
-        -not -path '*/target/*' -not -path "$no_source" | grep -q .; then return; fi
+        -not -path '*/target/*' -not -path "$no_source" -print -quit | grep -q .; then return; fi
     say "Building the C core, the library and $1 (log: build/$1.log)"
     mkdir -p build
     mvn -B -ntp -DskipTests "$skip" -pl "java/$1" -am package >"build/$1.log" 2>&1 || {

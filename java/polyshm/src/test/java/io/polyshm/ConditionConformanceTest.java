@@ -88,7 +88,6 @@ class ConditionConformanceTest {
     /** Who waits, and by which thread of the system it holds the lock. */
     enum Waiter {
         PLATFORM(ThreadKind.PLATFORM),
-        PLATFORM_BY_AGENT(ThreadKind.PLATFORM),
         VIRTUAL(ThreadKind.VIRTUAL);
 
         final ThreadKind kind;
@@ -99,23 +98,11 @@ class ConditionConformanceTest {
 
         /** Runs in a thread of this sort that holds the lock, which it gives back afterwards. */
         <T> ThreadKind.Task<T> start(Callable<T> work) {
-            if (this != PLATFORM_BY_AGENT) {
-                return kind.start(
-                        () -> {
-                            lock.lock();
-                            return holding(work);
-                        });
-            }
-            lock.lock(); // so that the other has to wait for it
-            ThreadKind.Task<T> task =
-                    kind.start(
-                            () -> {
-                                lock.lockInterruptibly();
-                                return holding(work);
-                            });
-            task.awaitParked();
-            lock.unlock();
-            return task;
+            return kind.start(
+                    () -> {
+                        lock.lock();
+                        return holding(work);
+                    });
         }
 
         private static <T> T holding(Callable<T> work) throws Exception {

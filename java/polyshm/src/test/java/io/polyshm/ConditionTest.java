@@ -52,7 +52,6 @@ class ConditionTest {
     /** By which thread of the system who waits holds the lock. */
     enum Waiter {
         PLATFORM(ThreadKind.PLATFORM),
-        PLATFORM_BY_AGENT(ThreadKind.PLATFORM),
         VIRTUAL(ThreadKind.VIRTUAL);
 
         private final ThreadKind kind;
@@ -65,24 +64,15 @@ class ConditionTest {
         ThreadKind.Task<Boolean> start(Condition condition, Wait wait) {
             assumeTrue(kind.isSupported());
             Lock lock = condition.lock();
-            if (this == PLATFORM_BY_AGENT) {
-                lock.lock(); // so that the other has to wait for it
-            }
-            ThreadKind.Task<Boolean> task =
-                    kind.start(
-                            () -> {
-                                lock.lockInterruptibly();
-                                try {
-                                    return wait.run(condition);
-                                } finally {
-                                    lock.unlock();
-                                }
-                            });
-            if (this == PLATFORM_BY_AGENT) {
-                task.awaitParked();
-                lock.unlock();
-            }
-            return task;
+            return kind.start(
+                    () -> {
+                        lock.lockInterruptibly();
+                        try {
+                            return wait.run(condition);
+                        } finally {
+                            lock.unlock();
+                        }
+                    });
         }
 
         ThreadKind.Task<Boolean> start(Condition condition) {

@@ -262,14 +262,14 @@ class LockAgentsTest {
                                         }
                                     });
             if (way % 3 == 2) {
-                waiter.awaitParked();
+                waiter.awaitBlocked();
                 waiter.thread().interrupt();
                 assertThatThrownBy(waiter::get).hasCauseInstanceOf(InterruptedException.class);
             } else {
                 assertThat(waiter.get()).isEqualTo(false);
             }
         }
-        await().until(() -> waitingAgents() <= 1);
+        await().until(() -> waitingAgents() <= (kind == ThreadKind.VIRTUAL ? 1 : 0));
         lock.unlock();
         await().until(() -> waitingAgents() == 0);
         assertThat(kind.start(() -> lock.tryLock() && unlocked()).get()).isTrue();
@@ -291,10 +291,10 @@ class LockAgentsTest {
         lock.unlock();
     }
 
-    @ParameterizedTest
-    @EnumSource
-    void shouldWaitForeverWhenItTookOverFromOneWithLittleTime(ThreadKind kind) throws Exception {
-        assumeTrue(kind.isSupported());
+    @Test
+    @EnabledForJreRange(min = JRE.JAVA_21)
+    void shouldWaitForeverWhenItTookOverFromOneWithLittleTime() throws Exception {
+        ThreadKind kind = ThreadKind.VIRTUAL;
         lock.lock();
         ThreadKind.Task<Boolean> first = kind.start(() -> lock.tryLock(1, TimeUnit.SECONDS));
         first.awaitParked();
@@ -314,11 +314,12 @@ class LockAgentsTest {
     }
 
     @Test
+    @EnabledForJreRange(min = JRE.JAVA_21)
     void shouldNotTellOfARepairedDeathWhenItTookOverFromAnother() throws Exception {
         for (int i = 0; i < 200; i++) { // the agent is just about to tell, perhaps
             ThreadKind.Task<Object> dies = ThreadKind.PLATFORM.start("dies", this::lockAndWait);
             awaitState(dies.thread(), Thread.State.TIMED_WAITING);
-            ThreadKind.Task<Object> first = ThreadKind.PLATFORM.start("first", this::takeAndWait);
+            ThreadKind.Task<Object> first = ThreadKind.VIRTUAL.start(() -> takeAndWait("first"));
             awaitState(first.thread(), Thread.State.WAITING);
             Thread.sleep(2); // for its agent to be in C
             first.thread().interrupt();
@@ -329,7 +330,7 @@ class LockAgentsTest {
             }
             lock.lock();
             assertThat(
-                            ThreadKind.PLATFORM
+                            ThreadKind.VIRTUAL
                                     .start(() -> lock.tryLock(1, TimeUnit.MILLISECONDS))
                                     .get())
                     .isFalse();
@@ -354,13 +355,14 @@ class LockAgentsTest {
     }
 
     @Test
+    @EnabledForJreRange(min = JRE.JAVA_21)
     void shouldTellTheNameOfTheHolderWhenItTookOverFromAnother() throws Exception {
         lock.lock();
-        ThreadKind.Task<Object> first = ThreadKind.PLATFORM.start("the first", this::takeAndWait);
+        ThreadKind.Task<Object> first = ThreadKind.VIRTUAL.start(() -> takeAndWait("the first"));
         first.awaitParked();
         first.thread().interrupt();
         assertThatThrownBy(first::get).hasCauseInstanceOf(InterruptedException.class);
-        ThreadKind.Task<Object> second = ThreadKind.PLATFORM.start("the second", this::takeAndWait);
+        ThreadKind.Task<Object> second = ThreadKind.VIRTUAL.start(() -> takeAndWait("the second"));
         second.awaitParked();
         assertThat(waitingAgents()).isEqualTo(1);
         lock.unlock();
@@ -372,7 +374,8 @@ class LockAgentsTest {
         second.get();
     }
 
-    private Object takeAndWait() throws InterruptedException {
+    private Object takeAndWait(String name) throws InterruptedException {
+        Thread.currentThread().setName(name);
         lock.lockInterruptibly();
         try {
             Thread.sleep(Long.MAX_VALUE);
@@ -471,7 +474,7 @@ class LockAgentsTest {
                             }
                             join(waiters);
                         });
-        // Six platform threads, an agent, and two more threads or at least one that runs them.
+        // Six platform threads, an agent, and at least one more that runs virtual ones; or eight.
         ContextSwitches.assertNone(
                 child.pid(), 8, "waiter-", "polyshm-", "ForkJoinPool-", "VirtualThread-");
         lock.unlock();
@@ -515,7 +518,7 @@ class LockAgentsTest {
                             lock.unlock();
                             return repaired;
                         });
-        holder.awaitParked();
+        holder.awaitBlocked();
         lock.unlock();
         assertThat(holder.get()).isFalse();
         assertThat(lock.owner()).isEmpty();

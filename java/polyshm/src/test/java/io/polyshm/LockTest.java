@@ -124,8 +124,8 @@ class LockTest {
     @Test
     void shouldTakeTheLockWhenWaitedForAgainAfterAnInterrupt() throws Exception {
         lock.lock();
-        FutureTask<Integer> task =
-                new FutureTask<>(
+        ThreadKind.Task<Integer> waiter =
+                ThreadKind.PLATFORM.start(
                         () -> {
                             int interrupts = 0;
                             while (true) {
@@ -138,25 +138,23 @@ class LockTest {
                                 }
                             }
                         });
-        Thread waiter = new Thread(task, "waiter");
-        waiter.start();
         for (int i = 0; i < 20; i++) {
-            await().until(() -> waiter.getState() == Thread.State.WAITING);
-            waiter.interrupt();
-            await().until(() -> !waiter.isInterrupted());
+            waiter.awaitBlocked();
+            waiter.thread().interrupt();
+            await().until(() -> !waiter.thread().isInterrupted());
         }
         long agents = LockAgentsTest.waitingAgents();
         lock.unlock();
-        assertThat(agents).as("threads that wait for one thread").isEqualTo(1);
-        assertThat(task.get()).isBetween(1, 20);
+        assertThat(agents).as("threads that wait for another").isZero();
+        assertThat(waiter.get()).isBetween(1, 20);
     }
 
     @Test
     void shouldNotHangWhenInterruptsMeetReleases() throws Exception {
         for (int round = 0; round < 300; round++) {
             lock.lock();
-            FutureTask<Object> task =
-                    new FutureTask<>(
+            ThreadKind.Task<Object> waiter =
+                    ThreadKind.PLATFORM.start(
                             () -> {
                                 while (true) {
                                     try {
@@ -164,18 +162,14 @@ class LockTest {
                                         lock.unlock();
                                         return null;
                                     } catch (InterruptedException again) {
-                                        // Waits again, perhaps by the agent that is just ending.
+                                        // Waits again.
                                     }
                                 }
                             });
-            Thread waiter = new Thread(task, "waiter");
-            waiter.start();
-            while (waiter.getState() != Thread.State.WAITING) {
-                Thread.onSpinWait();
-            }
-            waiter.interrupt();
+            waiter.awaitBlocked();
+            waiter.thread().interrupt();
             lock.unlock();
-            task.get();
+            waiter.get();
         }
     }
 
@@ -212,9 +206,8 @@ class LockTest {
             Lock here = Lock.in(mine, "x");
             ForkedJvm holder = holder(Lock.in(memory, "x"));
             await().until(() -> here.owner().isPresent());
-            FutureTask<Object> interruptible =
-                    start(
-                            "interruptible",
+            ThreadKind.Task<Object> interruptible =
+                    ThreadKind.PLATFORM.start(
                             () -> {
                                 here.lockInterruptibly();
                                 return null;
@@ -226,15 +219,7 @@ class LockTest {
                                 here.lock();
                                 return null;
                             });
-            await().until(
-                            () ->
-                                    Thread.getAllStackTraces().keySet().stream()
-                                            .anyMatch(
-                                                    each ->
-                                                            each.getName().equals("interruptible")
-                                                                    && each.getState()
-                                                                            == Thread.State
-                                                                                    .WAITING));
+            interruptible.awaitBlocked();
             mine.close();
             assertThatThrownBy(interruptible::get)
                     .isInstanceOf(ExecutionException.class)

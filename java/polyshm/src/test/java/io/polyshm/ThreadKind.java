@@ -17,6 +17,9 @@ enum ThreadKind {
     private static final Set<Thread.State> PARKED =
             Set.of(Thread.State.WAITING, Thread.State.TIMED_WAITING);
 
+    private static final Set<String> BLOCKING =
+            Set.of("pshm_lock_acquire", "pshm_lock_await", "pshm_wait_block");
+
     /** A thread and what becomes of it. */
     record Task<T>(Thread thread, FutureTask<T> result) {
         void awaitParked() {
@@ -30,12 +33,12 @@ enum ThreadKind {
 
         /** Waits for a lock or a synchronizer, in Java or in C. */
         void awaitBlocked() {
-            soon().until(() -> isParked() || isIn("pshm_lock_acquire") || isIn("pshm_wait_block"));
+            soon().until(() -> isParked() || isIn(BLOCKING));
         }
 
-        private boolean isIn(String function) {
+        private boolean isIn(Set<String> functions) {
             StackTraceElement[] frames = thread.getStackTrace();
-            return frames.length > 0 && frames[0].getMethodName().equals(function);
+            return frames.length > 0 && functions.contains(frames[0].getMethodName());
         }
 
         T get() throws Exception {

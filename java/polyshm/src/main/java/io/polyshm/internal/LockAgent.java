@@ -13,9 +13,8 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 
 /**
- * A platform thread that waits for a lock, and holds it, on behalf of another thread: of one that
- * wants to be interruptible while it waits, which a wait in the kernel is not, or of a virtual
- * thread, which changes its kernel thread, while the mutex belongs to one.
+ * A platform thread that waits for a lock, and holds it, on behalf of a virtual thread, which must
+ * not block its kernel thread, and changes it, while the mutex belongs to one.
  *
  * <p><b>Waiting.</b> The requester parks until the agent has decided: GRANTED or FAILED. The agent
  * first tries, and only then waits; so one that gives up at once, or is late, still gets a lock
@@ -158,7 +157,7 @@ final class LockAgent implements Runnable {
         boolean gaveUp = state != State.GRANTED && failure == null;
         if (interrupted && interruptibly && failure == null) {
             if (!gaveUp) { // it came first all the same
-                call(lock::release, () -> {});
+                call(lock::release);
             }
             throw new InterruptedException();
         }
@@ -196,12 +195,10 @@ final class LockAgent implements Runnable {
 
     /**
      * Has the agent run an operation in its thread, which owns the mutex, and waits until it has.
-     * The requester holds the lock afterwards if the thread still owns the mutex.
-     *
-     * @param onInterrupt is run by the requester when it is interrupted meanwhile or has been
-     *     before, perhaps before the operation has begun; its interrupt is set when this returns
+     * The requester holds the lock afterwards if the thread still owns the mutex. An interrupt of
+     * the requester stays set.
      */
-    <T> T call(Supplier<T> operation, Runnable onInterrupt) {
+    <T> T call(Supplier<T> operation) {
         FutureTask<T> task = new FutureTask<>(() -> run(operation));
         order = task;
         thread.interrupt();
@@ -212,7 +209,6 @@ final class LockAgent implements Runnable {
                     return task.get();
                 } catch (InterruptedException meanwhile) {
                     interrupted = true;
-                    onInterrupt.run();
                 }
             }
         } catch (ExecutionException failed) {

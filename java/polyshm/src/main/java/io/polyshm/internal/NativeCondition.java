@@ -19,8 +19,6 @@ import java.lang.ref.Reference;
  * taken without the lock would be lost if this process were killed before it has the lock.
  */
 public final class NativeCondition {
-    private static final Runnable NOTHING = () -> {};
-
     private final NativeLock lock;
     private final NativeSynchronizer synchronizer;
 
@@ -60,39 +58,22 @@ public final class NativeCondition {
                 operation,
                 () ->
                         synchronizer.check(
-                                Natives.pshm_condition_signal(synchronizer.handle(), count)),
-                NOTHING);
+                                Natives.pshm_condition_signal(synchronizer.handle(), count)));
     }
 
     /** How many threads wait. */
     public int waiting() {
         return lock.callHolding(
                 "waiting",
-                () -> synchronizer.check(Natives.pshm_condition_waiting(synchronizer.handle())),
-                NOTHING);
+                () -> synchronizer.check(Natives.pshm_condition_waiting(synchronizer.handle())));
     }
 
     // ---- platform threads ----
 
     private int block(long nanos, boolean interruptibly) {
-        Thread caller = Thread.currentThread();
+        lock.ensureHeld("await");
         try (Waiting waiting = Waiting.begin()) {
-            try {
-                return lock.callHolding(
-                        "await",
-                        () ->
-                                outcome(
-                                        Thread.currentThread() == caller
-                                                ? waiting.block(
-                                                        interrupt -> await(nanos, interrupt),
-                                                        interruptibly)
-                                                : await(
-                                                        nanos,
-                                                        interruptibly ? waiting.interrupt() : 0)),
-                        interruptibly ? waiting::raise : NOTHING);
-            } finally {
-                waiting.lower();
-            }
+            return outcome(waiting.block(interrupt -> await(nanos, interrupt), interruptibly));
         }
     }
 
@@ -116,7 +97,7 @@ public final class NativeCondition {
         long end = System.nanoTime() + nanos;
         int depth = lock.holdCount();
         try (Waiting waiting = Waiting.begin()) {
-            lock.callHolding("await", () -> prepare(waiting), NOTHING);
+            lock.callHolding("await", () -> prepare(waiting));
             try {
                 int code = Natives.PSHM_EBUSY;
                 while (code == Natives.PSHM_EBUSY) {
@@ -152,7 +133,7 @@ public final class NativeCondition {
             death = lock.lockAgain(depth);
         }
         int reason = death == null ? why : Natives.PSHM_EOWNERDIED;
-        int code = lock.callHolding("await", () -> finish(waiting, reason), NOTHING);
+        int code = lock.callHolding("await", () -> finish(waiting, reason));
         if (death != null) {
             throw death;
         }

@@ -22,9 +22,9 @@ import java.util.function.Supplier;
  * A lock of a segment as the threads of this JVM take it. There is one of these for each lock and
  * attachment, whatever the number of {@link Lock} objects.
  *
- * <p>A platform thread takes a lock that is free, or waits for it without being interruptible, by a
- * single native call, and owns the mutex itself. In all other cases a {@link LockAgent} does. The
- * lock is exclusive, so there is at most one agent that holds it; {@code holder} is that one.
+ * <p>A platform thread takes the lock by a native call, and owns the mutex itself. For a virtual
+ * thread a {@link LockAgent} does. The lock is exclusive, so there is at most one agent that holds
+ * it; {@code holder} is that one.
  *
  * <p>However many threads want the lock by an agent, one at a time has one that waits; the others
  * wait for their turn to do so, which takes no thread of the system from them. The turn is given
@@ -100,11 +100,30 @@ public final class NativeLock {
         if (reenter()) {
             return true;
         }
-        boolean virtual = Threads.isVirtual(Thread.currentThread());
-        if (nanos == 0) {
-            return virtual ? tryByAgent() : tryDirectly();
+        if (!Threads.isVirtual(Thread.currentThread())) {
+            return tryDirectly() || (nanos != 0 && await(nanos));
         }
-        return (!virtual && tryDirectly()) || byAgent(LockAgent.Way.LOCK, nanos, true);
+        return nanos == 0 ? tryByAgent() : byAgent(LockAgent.Way.LOCK, nanos, true);
+    }
+
+    /** Blocks the current thread, whose name is known. */
+    private boolean await(long nanos) throws InterruptedException {
+        long time = nanos == FOREVER ? -1 : nanos;
+        int code;
+        try (Waiting waiting = Waiting.begin()) {
+            code =
+                    waiting.block(
+                            interrupt -> Natives.pshm_lock_await(handle, time, interrupt), true);
+        }
+        if (code == Natives.PSHM_EINTERRUPTED) {
+            Thread.interrupted();
+            throw new InterruptedException();
+        }
+        if (code != 0 && code != Natives.PSHM_ETIMEDOUT) {
+            throw exception(code);
+        }
+        Reference.reachabilityFence(this);
+        return code == 0;
     }
 
     private boolean tryDirectly() {
@@ -126,7 +145,7 @@ public final class NativeLock {
         if (agent == null) {
             release();
         } else if (agent.exit()) {
-            agent.call(this::release, () -> {});
+            agent.call(this::release);
         }
     }
 
@@ -146,13 +165,12 @@ public final class NativeLock {
      * afterwards, as often as before, if it has done so.
      *
      * @param what names it in the exception
-     * @param onInterrupt as for {@link LockAgent#call}; not used in the caller's own thread
      * @throws IllegalMonitorStateException if the calling thread does not hold the lock
      */
-    public <T> T callHolding(String what, Supplier<T> operation, Runnable onInterrupt) {
+    public <T> T callHolding(String what, Supplier<T> operation) {
         LockAgent agent = myAgent();
         if (agent != null) {
-            return agent.call(operation, onInterrupt);
+            return agent.call(operation);
         }
         ensureHeld(what);
         return operation.get();
@@ -244,7 +262,7 @@ public final class NativeLock {
             repaired = true;
         } finally {
             if (repaired) {
-                callHolding("repair", this::markGood, () -> {});
+                callHolding("repair", this::markGood);
             }
             unlock();
         }
@@ -277,7 +295,7 @@ public final class NativeLock {
 
     // ---- by an agent ----
 
-    private void byAgent(LockAgent.Way way) {
+    void byAgent(LockAgent.Way way) {
         try {
             byAgent(way, FOREVER, false);
         } catch (InterruptedException impossible) {

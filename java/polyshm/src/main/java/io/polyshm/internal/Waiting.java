@@ -100,22 +100,9 @@ public final class Waiting implements AutoCloseable {
         return code;
     }
 
-    /**
-     * The {@code pshm_interrupt}, for a native call that another thread makes for this one; valid
-     * while this object is reachable.
-     */
-    long interrupt() {
+    /** The {@code pshm_interrupt}, valid while this object is reachable. */
+    private long interrupt() {
         return address + WAIT_BYTES;
-    }
-
-    /** Ends that call; {@link #lower} must follow it. */
-    void raise() {
-        Natives.pshm_interrupt_raise(interrupt());
-    }
-
-    /** The interrupt is not raised any more. */
-    void lower() {
-        Natives.pshm_interrupt_clear(interrupt());
     }
 
     /**

@@ -3,7 +3,6 @@ package io.polyshm.internal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.awaitility.Awaitility.await;
 
 import io.polyshm.ClosedException;
 import io.polyshm.internal.binding.Natives;
@@ -20,11 +19,6 @@ import org.junit.jupiter.api.Timeout;
 /** Operations in the thread that owns the mutex, which is the caller's or its agent's. */
 @Timeout(60)
 class NativeLockTest {
-    private static final Runnable NEVER =
-            () -> {
-                throw new AssertionError("nobody has been interrupted");
-            };
-
     private Attachment attachment;
     private NativeLock lock;
 
@@ -44,26 +38,22 @@ class NativeLockTest {
 
     /** Runs in a thread for which an agent holds the lock. */
     private <T> T holdingByAgent(Callable<T> work) throws Exception {
-        lock.lock();
         FutureTask<T> task =
                 new FutureTask<>(
                         () -> {
-                            lock.lockInterruptibly();
+                            lock.byAgent(LockAgent.Way.LOCK);
                             T result = work.call();
                             if (lock.holdCount() > 0) {
                                 lock.unlock();
                             }
                             return result;
                         });
-        Thread thread = new Thread(task, "the requester");
-        thread.start();
-        await().until(() -> thread.getState() == Thread.State.WAITING);
-        lock.unlock();
+        new Thread(task, "the requester").start();
         return task.get();
     }
 
     private <T> T call(Supplier<T> operation) {
-        return lock.callHolding("test", operation, NEVER);
+        return lock.callHolding("test", operation);
     }
 
     private int nativeDepth() {
@@ -132,10 +122,10 @@ class NativeLockTest {
     // ---- interrupts ----
 
     @Test
-    void shouldRunTheHookAndKeepTheInterruptWhenInterruptedBeforeOrMeanwhile() throws Exception {
+    void shouldKeepTheInterruptWhenInterruptedBeforeOrMeanwhile() throws Exception {
         for (boolean before : new boolean[] {true, false}) {
             CountDownLatch begun = new CountDownLatch(1);
-            CountDownLatch cancelled = new CountDownLatch(1);
+            CountDownLatch interrupted = new CountDownLatch(1);
             holdingByAgent(
                     () -> {
                         Thread requester = Thread.currentThread();
@@ -144,22 +134,22 @@ class NativeLockTest {
                                         () -> {
                                             begun.await();
                                             requester.interrupt();
+                                            interrupted.countDown();
                                             return null;
                                         });
                         if (before) {
                             requester.interrupt();
+                            interrupted.countDown();
                         } else {
                             new Thread(interrupter).start();
                         }
                         String result =
-                                lock.callHolding(
-                                        "test",
+                                call(
                                         () -> {
                                             begun.countDown();
-                                            return awaited(cancelled);
-                                        },
-                                        cancelled::countDown);
-                        assertThat(result).isEqualTo("cancelled");
+                                            return awaited(interrupted);
+                                        });
+                        assertThat(result).isEqualTo("done");
                         assertThat(Thread.interrupted()).isTrue();
                         assertThat(call(this::nativeDepth)).isEqualTo(1);
                         return null;
@@ -168,10 +158,10 @@ class NativeLockTest {
         }
     }
 
-    private static String awaited(CountDownLatch cancelled) {
+    private static String awaited(CountDownLatch latch) {
         try {
-            cancelled.await();
-            return "cancelled";
+            latch.await();
+            return "done";
         } catch (InterruptedException unexpected) {
             throw new AssertionError(unexpected);
         }

@@ -53,7 +53,7 @@ public final class SharedProcess extends ChildProcess {
      * @return the child, in which the program runs
      * @throws SharedProcessException if it could not be started
      * @throws IllegalArgumentException if the command is empty, has a NUL, or has a character that
-     *     the charset of the locale does not
+     *     the charset of the locale does not or, with Java 17, {@code file.encoding} has otherwise
      * @throws UnavailableException if the native library is missing
      */
     public static SharedProcess start(String... command) {
@@ -113,7 +113,8 @@ public final class SharedProcess extends ChildProcess {
          * @return the child, in which the program runs
          * @throws SharedProcessException if it could not be started: nothing is left of the attempt
          * @throws IllegalArgumentException if the command is empty, has a NUL, or has a character
-         *     that the charset of the locale does not
+         *     that the charset of the locale does not or, with Java 17, {@code file.encoding} has
+         *     otherwise
          * @throws UnavailableException if the native library is missing
          */
         public SharedProcess start(String... command) {
@@ -127,10 +128,11 @@ public final class SharedProcess extends ChildProcess {
                             "start: no argument can have a NUL: argument="
                                     + each.replace("\0", "\\0"));
                 }
-                if (!LaunchOptions.isExpressible(each)) {
+                if (!LaunchOptions.reachesProgram(each)) {
                     throw new IllegalArgumentException(
                             "start: the charset of this locale does not have all characters; use"
-                                    + " a UTF-8 locale: argument="
+                                    + " a UTF-8 locale, and with Java 17 the same file.encoding:"
+                                    + " argument="
                                     + each);
                 }
             }

@@ -12,6 +12,7 @@ import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -116,6 +117,29 @@ class SharedProcessTest {
         String[] command =
                 Processes.concat(List.of("printf", "%s|"), List.of(odd)).toArray(new String[0]);
         assertThat(output(SharedProcess.builder(), command)).isEqualTo(String.join("|", odd) + "|");
+    }
+
+    @Test
+    void shouldPassArgumentsAsTheyAreOrNotAtAllWhenFilesHaveAnotherEncoding() throws Exception {
+        String argument = "\u00e9\u65e5";
+        String file = folder.resolve("printed").toString();
+        String printed =
+                ForkedJvm.builder()
+                        .jvmOptions("-Dfile.encoding=ISO-8859-1")
+                        .call(() -> printed(argument, Path.of(file)))
+                        .get();
+        assertThat(printed).isIn(argument, "refused");
+    }
+
+    private static String printed(String argument, Path file) throws Exception {
+        try {
+            quiet().redirectOutput(ProcessBuilder.Redirect.to(file.toFile()))
+                    .start("printf", "%s", argument)
+                    .join();
+        } catch (IllegalArgumentException notExpressible) {
+            return "refused";
+        }
+        return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
     }
 
     @Test

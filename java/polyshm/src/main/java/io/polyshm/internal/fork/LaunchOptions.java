@@ -2,8 +2,10 @@
 package io.polyshm.internal.fork;
 
 import java.io.File;
+import java.nio.charset.Charset;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +39,15 @@ public final class LaunchOptions {
     /** Whether a child can be told this on its command line. */
     public static boolean isExpressible(String argument) {
         return CommandLine.CHARSET.newEncoder().canEncode(argument);
+    }
+
+    /** Whether a program gets this as it is: Java 17 encodes its arguments as it does files. */
+    public static boolean reachesProgram(String argument) {
+        return isExpressible(argument)
+                && (Runtime.version().feature() > 17
+                        || Arrays.equals(
+                                argument.getBytes(CommandLine.CHARSET),
+                                argument.getBytes(Charset.defaultCharset())));
     }
 
     LaunchOptions(LaunchOptions other) {

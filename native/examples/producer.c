@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static void put(struct market *market, int64_t price, int crash) {
     market->prices[*market->sent % MARKET_PLACES] = price;
     if (crash)
         raise(SIGKILL);
+    atomic_signal_fence(memory_order_release); /* a kill may come between any two instructions */
     ++*market->sent;
     market_unlock(market);
 }

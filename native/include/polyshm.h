@@ -228,7 +228,8 @@ PSHM_API int pshm_segment_open_or_create(const char *name, int64_t bytes,
 
 /* End this process's participation: the last one out of a LAST_OUT segment removes it. The mapping
  * goes with the last pin and the last waiter, at once if there are none; a thread that waits for a
- * lock gets PSHM_ECLOSED when the lock's holder gives it back or dies, or its time is over.
+ * lock gets PSHM_ECLOSED at once in pshm_lock_await, and otherwise when the lock's holder gives it
+ * back or dies, or its time is over.
  * Handles and data pointers of the segment are then no longer valid.
  * Closing again while a pin is held returns 0. PSHM_EHELD if this process holds one of its locks:
  * nothing has changed then. */

@@ -233,7 +233,10 @@ static int sleep_on(pshm__word word, const pshm_lock *lock, int64_t end,
  * A kill. From the mark on the kernel has been told that we are at the mutex (list_op_pending): if
  * we are killed when nobody has it, it wakes another in our place. trylock takes that back when it
  * fails; but then somebody has taken the marked word, and the bit with it. If we are killed as the
- * owner, the kernel wakes one if the bit is set. So a kill at any step hangs nobody.
+ * owner, the kernel wakes one if the bit is set. So a kill at any step hangs nobody. That needs a
+ * kernel to which a word without an owner is free even if it has the mark: Linux 6.2, or a stable
+ * release with its "futex: Resend potentially swallowed owner death notification". Under an older
+ * one, the others may sleep until the next contended release if we are killed at the marked word.
  *
  * Left open, as for the C library's waiters among themselves: a thread that comes new takes a 0
  * without the bit, before the one that was woken, or is about to wake, has done its part; if that

@@ -47,6 +47,10 @@ int main(int argc, char **argv) {
     close(STDIN_FILENO);
     if (open(input, O_RDONLY) != STDIN_FILENO) /* the lowest that is free */
         return fail(report, "input", input);
+    sigset_t none; /* Java blocks some in its threads */
+    sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) != 0)
+        return fail(report, "signals", "none");
     execvp(program, argv + 4);
     return fail(report, "program", program);
 }

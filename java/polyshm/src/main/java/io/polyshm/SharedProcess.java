@@ -91,7 +91,8 @@ public final class SharedProcess extends ChildProcess {
         }
 
         /**
-         * Has the program read a file; by default its standard input is empty.
+         * Has the program read a file; by default its standard input is empty. Of a FIFO {@code
+         * start} waits for a writer.
          *
          * @param source {@link ProcessBuilder.Redirect#from}
          * @return this

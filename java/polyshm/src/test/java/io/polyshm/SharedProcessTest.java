@@ -181,6 +181,12 @@ class SharedProcessTest {
     }
 
     @Test
+    void shouldBlockNoSignals() throws Exception {
+        assertThat(output(SharedProcess.builder(), "grep", "SigBlk", "/proc/self/status"))
+                .isEqualTo("SigBlk:\t0000000000000000\n");
+    }
+
+    @Test
     void shouldHaveNoOtherFilesOpen() throws Exception {
         // But for the one by which the shell lists them.
         assertThat(output(SharedProcess.builder(), "sh", "-c", "echo /proc/$$/fd/*"))

@@ -329,10 +329,7 @@ class LockAgentsTest {
                 Thread.onSpinWait();
             }
             lock.lock();
-            assertThat(
-                            ThreadKind.VIRTUAL
-                                    .start(() -> lock.tryLock(1, TimeUnit.MILLISECONDS))
-                                    .get())
+            assertThat(ThreadKind.VIRTUAL.start(() -> lock.tryLock(1, TimeUnit.MILLISECONDS)).get())
                     .isFalse();
             lock.unlock();
         }

@@ -251,6 +251,7 @@ public final class Storm {
     private ChildProcess startPython(int serial, long seed) {
         Object[] own = {
             PYTHON,
+            "-B", // a kill while it writes a cache would leave half of that
             Path.of(System.getProperty("polyshm.python.tests"), "storm_worker.py"),
             bank.memory.name(),
             serial,

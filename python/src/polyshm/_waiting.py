@@ -39,6 +39,7 @@ def _begin() -> None:
     """One thread has signals handled, so there is one interrupt; after a fork it may be another thread."""
     global _main
     library.pshm_interrupt_init(_interrupt_reference)
+    library.pshm_interrupt_when_woken(_interrupt_reference)  # a handler in C, which only takes a note, may have run
     _main = threading.main_thread().ident
 
 

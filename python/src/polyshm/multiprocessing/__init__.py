@@ -17,8 +17,19 @@ import multiprocessing as _standard
 from typing import Any
 
 from . import sharedctypes, synchronize
-from .sharedctypes import Array, RawArray, RawValue, Value
-from .synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore
+
+# "as" tells a type checker that they are there to be taken.
+from .sharedctypes import Array as Array
+from .sharedctypes import RawArray as RawArray
+from .sharedctypes import RawValue as RawValue
+from .sharedctypes import Value as Value
+from .synchronize import Barrier as Barrier
+from .synchronize import BoundedSemaphore as BoundedSemaphore
+from .synchronize import Condition as Condition
+from .synchronize import Event as Event
+from .synchronize import Lock as Lock
+from .synchronize import RLock as RLock
+from .synchronize import Semaphore as Semaphore
 
 __all__ = list(_standard.__all__)
 

@@ -234,7 +234,7 @@ def test_should_refuse_a_typecode_when_there_is_no_such_type(typecode):
             shared(typecode, 1)
 
 
-@pytest.mark.parametrize("length", [0, -1, 2**63 - 1, [], b""])
+@pytest.mark.parametrize("length", [2**64 + 4, 0, -1, 2**63 - 1, [], b""])
 def test_should_refuse_a_length_when_it_cannot_be(length):
     with pytest.raises(ValueError, match="length="):
         SharedArray("q", length)

@@ -94,7 +94,7 @@ def test_should_refuse_a_name_that_cannot_be(bad, memory):
     assert memory.objects() == []
 
 
-@pytest.mark.parametrize("size", [-1, 2**62])
+@pytest.mark.parametrize("size", [2**64 + 8192, -1, 2**62])
 def test_should_refuse_a_size_that_cannot_be(size, name):
     with pytest.raises((ValueError, MemoryFull)):
         SharedMemory.create(name, size)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Iterator
 from . import _native
 from ._errors import Closed
 from ._library import check, library
-from ._memory import SharedMemory, SharedObject
+from ._memory import SharedMemory, SharedObject, number
 from ._types import BY_TYPE, ElementType, element_type
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
         element = element_type(typecode)
         values = None
         try:
-            length = operator.index(length_or_values)
+            length = number("array", "length", length_or_values)
         except TypeError:
             values = element.packed(length_or_values)
             length = len(values)

@@ -144,7 +144,8 @@ class SharedMemory:
     def _made(cls, function: Any, name: str | None, *size: int, **options: int) -> SharedMemory:
         out = ctypes.c_void_p()
         settings = _native.pshm_options(**options)
-        check(function(_encode(name), *size, ctypes.byref(settings), ctypes.byref(out)))
+        bytes = [number("segment", "bytes", each) for each in size]
+        check(function(_encode(name), *bytes, ctypes.byref(settings), ctypes.byref(out)))
         self = object.__new__(cls)
         self._begin(out.value)
         return self

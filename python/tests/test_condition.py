@@ -206,3 +206,8 @@ def test_should_let_other_threads_run_when_one_waits():
     with condition:
         condition.notify()
     assert thread.outcome()
+
+
+def test_should_refuse_a_name_when_it_is_empty():
+    with Lock() as lock, pytest.raises(ValueError, match='name=""'):
+        Condition(lock, "")

@@ -45,7 +45,7 @@ class Condition(SharedObject, kind=_native.PSHM_CONDITION):
         self._owns = lock is None
         self.lock = lock or Lock()
         self.memory = self.lock.memory
-        self.name = name or f"condition-{uuid.uuid4()}"
+        self.name = f"condition-{uuid.uuid4()}" if name is None else name
         out = ctypes.c_void_p()
         check(library.pshm_condition_open(self.lock._handle, _encode(self.name), ctypes.byref(out)))
         self._handle = out.value

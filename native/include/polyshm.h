@@ -545,6 +545,11 @@ PSHM_API int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits);
  * pshm_semaphore_reduce, they are made up for, and *out is below zero. */
 PSHM_API int pshm_semaphore_drain(pshm_semaphore *semaphore, int64_t *out);
 
+/* Have permits that this participant holds not come back when it dies: they are used up, and there
+ * are fewer in all until somebody releases new ones. PSHM_EINVAL if `permits` is below 0,
+ * PSHM_ENOTOWNER if it holds fewer: nothing has changed then. PSHM_ECLOSED. */
+PSHM_API int pshm_semaphore_consume(pshm_semaphore *semaphore, int64_t permits);
+
 /* Take permits away for good, without waiting; below zero may be left. PSHM_EINVAL if `permits` is
  * below 0, or there would be fewer than INT64_MIN; PSHM_ECLOSED. */
 PSHM_API int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits);

@@ -158,6 +158,29 @@ int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits) {
     return 0;
 }
 
+/* `available` is the same before and after; one that is killed between the two stores has given
+ * back what it held. */
+int pshm_semaphore_consume(pshm_semaphore *semaphore, int64_t permits) {
+    const pshm__sync *sync = &semaphore->sync;
+    const pshm__semaphore *shared = shared_of(sync);
+    int code = check("consume", permits);
+    if (code != 0 || (code = pshm__operation_begin(sync, "consume")) != 0)
+        return code;
+    const pshm__stake *mine = stake_here(sync);
+    const uint64_t consumed = (uint64_t)permits;
+    if (consumed > mine->amount) {
+        code = pshm__fail(PSHM_ENOTOWNER,
+                          "consume: name=%.*s, permits=%" PRId64 ", held here=%" PRIu64
+                          "; acquire them first",
+                          PSHM_NAME_MAX, sync->object->name, permits, mine->amount);
+    } else {
+        PSHM__STORE(mine->amount, mine->amount - consumed, memory_order_relaxed);
+        PSHM__STORE(shared->total, minus(shared->total, consumed), memory_order_relaxed);
+    }
+    pshm__operation_end(sync);
+    return code;
+}
+
 int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits) {
     const pshm__sync *sync = &semaphore->sync;
     const pshm__semaphore *shared = shared_of(sync);

@@ -96,6 +96,11 @@ static void drain_what_is_owed(void) {
 
 static void reduce_permits(void) { CHECK_OK(pshm_semaphore_reduce(semaphore, 1)); }
 
+static void consume_permit(void) {
+    CHECK_OK(pshm_semaphore_acquire(semaphore, 1, MINUTE_NS, NULL));
+    CHECK_OK(pshm_semaphore_consume(semaphore, 1));
+}
+
 static void inspect_semaphore(void) {
     pshm_semaphore_info info;
     CHECK_OK(pshm_semaphore_inspect(semaphore, &info));
@@ -668,6 +673,7 @@ static const scenario synchronizer_scenarios[] = {
     {"semaphore, release more", ABOUT(), FREE, attach_to_them, release_permits, SEMAPHORE, NULL,
      NULL},
     {"semaphore, reduce", ABOUT(), FREE, attach_to_them, reduce_permits, SEMAPHORE, NULL, NULL},
+    {"semaphore, consume", ABOUT(), FREE, attach_to_them, consume_permit, SEMAPHORE, NULL, NULL},
     {"semaphore, inspect", ABOUT(), AFTER_A_DEATH, attach_to_them, inspect_semaphore, SEMAPHORE,
      NULL, NULL},
     {"event, set", ABOUT(), FREE, attach_to_them, set_event, EVENT, NULL, NULL},

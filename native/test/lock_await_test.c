@@ -347,7 +347,7 @@ static void shouldBeEndedByAWakeUpInVainWhenToldSo(void) {
     CHECK_OK(pshm_lock_acquire(lock));
     waiter self = {.timeout_ns = endless, .interrupt = &interrupt};
     start_waiter(&self);
-    while (self.code == WAITING) { /* before it sleeps it is not woken */
+    while (self.code == WAITING) {          /* before it sleeps it is not woken */
         pshm__os_wake(lock->shared->mutex); /* the word of glibc, and that of musl */
         pshm__os_wake(lock->shared->mutex + 4);
         sleep_ms(1);

@@ -90,6 +90,22 @@ static void shouldNeverHaveMoreThanAtFirstWhenBounded(void) {
     end();
 }
 
+static void shouldUseUpWhatIsHeld(void) {
+    begin(2, 1);
+    CHECK_CODE(pshm_semaphore_consume(semaphore, 1), PSHM_ENOTOWNER);
+    CHECK_DETAIL("consume: name=permits, permits=1, held here=0");
+    CHECK_CODE(pshm_semaphore_consume(semaphore, -1), PSHM_EINVAL);
+    CHECK_OK(acquire(2));
+    CHECK_OK(pshm_semaphore_consume(semaphore, 1));
+    expect(0, 1, 1);
+    CHECK_OK(pshm_semaphore_consume(semaphore, 0));
+    CHECK_CODE(pshm_semaphore_consume(semaphore, 2), PSHM_ENOTOWNER);
+    CHECK_OK(pshm_semaphore_release(semaphore, 2)); /* one that is held, and a new one */
+    expect(2, 0, 2);
+    CHECK_CODE(pshm_semaphore_release(semaphore, 1), PSHM_EOVERFLOW);
+    end();
+}
+
 static void shouldDrainAndReduce(void) {
     int64_t drained;
     begin(7, 0);
@@ -410,6 +426,7 @@ int main(void) {
     RUN(shouldCountPermits);
     RUN(shouldMakeNewPermitsOfWhatIsNotHeld);
     RUN(shouldNeverHaveMoreThanAtFirstWhenBounded);
+    RUN(shouldUseUpWhatIsHeld);
     RUN(shouldDrainAndReduce);
     RUN(shouldRefuseBadArguments);
     RUN(shouldGiveBackWhatTheDeadHeld);

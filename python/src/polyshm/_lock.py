@@ -207,10 +207,11 @@ class Lock(RobustLock, kind=_native.PSHM_LOCK):
     # ---- to acquire and to release ----
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
-        """Take the lock, waiting for at most `timeout` seconds; -1 and None have no end.
+        """Take the lock, waiting for at most `timeout` seconds; -1 and None have no end, other times below zero do
+        not wait.
 
         Returns whether the caller holds it now. OwnerDied: it is abandoned, and the caller does not hold
-        it; Closed; ValueError and OverflowError as Python's own locks.
+        it; Closed; ValueError for NaN, or a time without `blocking`; OverflowError for one that is too large.
         """
         ns = FOREVER if timeout == -1 and blocking else acquire_nanoseconds(blocking, timeout)
         for code in self._tries:

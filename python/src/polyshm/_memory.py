@@ -13,7 +13,7 @@ import weakref
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import IntEnum
-from typing import Any, ClassVar, Iterator
+from typing import Any, ClassVar, Iterator, TypeVar
 
 from . import _native
 from ._errors import Closed, NotFound, TypeMismatch
@@ -357,6 +357,9 @@ _follow_multiprocessing()
 os.register_at_fork(after_in_child=_forked)
 
 
+_S = TypeVar("_S", bound="SharedObject")
+
+
 class SharedObject:
     """What all objects of a segment have in common. It travels to other processes as a handle."""
 
@@ -404,7 +407,7 @@ class SharedObject:
         return f"{self.memory.name}/{self.name}"
 
     @classmethod
-    def attach(cls, handle: str, *, allow_other_owner: bool = False) -> Any:
+    def attach(cls: type[_S], handle: str, *, allow_other_owner: bool = False) -> _S:
         """As the function `attach`, and TypeMismatch if it is an object of another kind."""
         found = attach(handle, allow_other_owner=allow_other_owner)
         if not isinstance(found, cls):
@@ -417,7 +420,7 @@ class SharedObject:
         if self._owns:
             self.memory.close()
 
-    def __enter__(self) -> Any:
+    def __enter__(self: _S) -> _S:
         return self
 
     def __exit__(self, *_: object) -> None:

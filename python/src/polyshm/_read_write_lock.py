@@ -64,6 +64,9 @@ class ReadWriteLock(RobustLock, kind=_native.PSHM_RWLOCK):
     somebody runs `repair`, or takes it by an object that was made with a function for that. A thread that
     ends without having released it keeps it until its process ends.
 
+    It is reentrant for one object, and those that are copies of it by pickle: by two openings of its segment
+    a thread waits for itself.
+
     Memory effects: what a writer did before it released the lock is visible to those that take it after
     that, and what readers did to the next writer, in Python, Java and C.
     """
@@ -172,11 +175,12 @@ class Share:
         self._mode = mode
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
-        """Take it, waiting for at most `timeout` seconds; -1 and None have no end.
+        """Take it, waiting for at most `timeout` seconds; -1 and None have no end, other times below zero do not
+        wait.
 
         Returns whether the caller has it now; at once False if it reads and wants to write. OwnerDied: a
         writer died, and the caller does not have it; RuntimeError if it reads and wants to write, without a
-        time; Closed; ValueError and OverflowError as Python's own locks.
+        time; Closed; ValueError for NaN, or a time without `blocking`; OverflowError for one that is too large.
         """
         return self._lock._take(self._mode, acquire_nanoseconds(blocking, timeout))
 

@@ -52,7 +52,8 @@ class Semaphore(SharedObject, kind=_native.PSHM_SEMAPHORE):
     def acquire(self, blocking: bool = True, timeout: float | None = -1, *, permits: int = 1) -> bool:
         """Take permits, all at once, waiting for at most `timeout` seconds; -1 and None have no end.
 
-        Returns whether it has. ValueError if `permits` is below 0, and for times as Python's own; Closed.
+        Returns whether it has. Another time below zero does not wait. ValueError if `permits` is below
+        0, for NaN, or a time without `blocking`; OverflowError for a time that is too large; Closed.
         """
         ns = FOREVER if timeout == -1 and blocking else acquire_nanoseconds(blocking, timeout)
         if permits == 1:

@@ -59,8 +59,10 @@ def nanoseconds(timeout: float | None) -> int:
         return FOREVER
     if timeout <= 0:
         return 0
+    if math.isnan(timeout):
+        raise ValueError(f"timeout={timeout} is no number of seconds; take one, or None for no end")
     if timeout > threading.TIMEOUT_MAX:
-        raise OverflowError("timeout value is too large")
+        raise OverflowError(f"timeout={timeout} is too large; take at most {threading.TIMEOUT_MAX}, or None for no end")
     return math.ceil(timeout * 1e9)
 
 

@@ -136,10 +136,8 @@ class Semaphore(_synchronizers.Semaphore):
         """Take a permit, waiting for at most `timeout` seconds; None has no end."""
         if not super().acquire(block, None if timeout is None or not block else max(timeout, 0)):
             return False
-        # So far it is this process's, and comes back if that is killed; from the first of these on it is taken.
-        # Between the two others see one permit less than there is.
-        check(library.pshm_semaphore_reduce(self._handle, 1))
-        check(library.pshm_semaphore_release(self._handle, 1))
+        # So far it is this process's, and comes back if that is killed.
+        check(library.pshm_semaphore_consume(self._handle, 1))
         return True
 
     def release(self) -> None:  # type: ignore[override]

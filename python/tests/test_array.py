@@ -7,6 +7,7 @@ import array
 import copy
 import ctypes
 import gc
+import io
 import math
 import os
 import sys
@@ -308,13 +309,19 @@ def test_should_have_a_typed_view(typecode):
         assert shared[1] == 1
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="a class of Python exports no buffer before 3.12")
-def test_should_be_a_buffer_itself():
-    with SharedArray("i", 3) as shared:
+@every_type
+def test_should_be_a_buffer_itself(typecode):
+    with SharedArray(typecode, 3) as shared:
         with memoryview(shared) as view:
-            view[0] = 5
-        assert shared.tolist() == [5, 0, 0]
-        assert bytes(shared) == (5).to_bytes(4, sys.byteorder) + bytes(8)
+            assert (view.shape, view.itemsize, view.readonly) == ((3,), BYTES[typecode], False)
+            view.cast("B").cast(typecode)[1] = 1
+        assert shared.tolist() == [0, 1, 0]
+        one = shared.view()[1:2].tobytes()
+        assert bytes(shared) == bytes(len(one)) + one + bytes(len(one))
+        assert io.BytesIO(one * 3).readinto(shared) == 3 * len(one)
+        assert shared.tolist() == [1, 1, 1]
+        assert {shared: 1}[shared] == 1
+        assert type(shared).__name__ == "SharedArray"
 
 
 @every_type
@@ -389,8 +396,7 @@ def views(shared):
     yield shared.view()
     yield shared.view()[1::2]
     yield (ctypes.c_int * len(shared)).from_buffer(shared.view())
-    if sys.version_info >= (3, 12):
-        yield memoryview(shared)
+    yield memoryview(shared).cast("B").cast("i")
     try:
         import numpy
     except ImportError:

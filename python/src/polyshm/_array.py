@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Iterator
 
 from . import _native
@@ -103,8 +104,9 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
     there is none. `typecode` is one of the module `array` (? b h H i q f d), the name of a numpy dtype, or a
     dtype.
 
-    It is a sequence, and a buffer: `view()` and `numpy()` are the same memory without a copy, and stay valid
-    after a close. Any thread may do anything at any time. An element is read and written whole; what one
+    It is a sequence, and a buffer: `view()`, `numpy()` and what takes a buffer, such as `memoryview`, have the
+    same memory without a copy, and stay valid after a close. Of these `view()` has a format in which every
+    Python can index. Any thread may do anything at any time. An element is read and written whole; what one
     process stored is visible to another after a lock or an atomic access. It travels to other processes as a
     handle, and so a copy, by the module `copy` or by pickle, is the same memory.
 
@@ -116,9 +118,24 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
     _data = library.pshm_array_data
     _lock = library.pshm_array_lock
 
-    def __init__(
-        self, typecode: Any, length_or_values: Any, *, memory: SharedMemory | None = None, name: str | None = None
-    ) -> None:
+    def __new__(
+        cls, typecode: Any, length_or_values: Any, *, memory: SharedMemory | None = None, name: str | None = None
+    ) -> SharedArray:
+        """An object that is an array of ctypes as well: before Python 3.12 nothing else can be a buffer."""
+        made = object.__new__(cls)
+        made._make(typecode, length_or_values, memory, name)
+        base: Any = cls
+        self: SharedArray = _buffer_type(base, made._type, len(made)).from_address(made._address)
+        self.__dict__.update(made.__dict__)
+        return self
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Nothing is left to do."""
+
+    def __hash__(self) -> int:
+        return id(self)  # those of ctypes have none
+
+    def _make(self, typecode: Any, length_or_values: Any, memory: SharedMemory | None, name: str | None) -> None:
         element = element_type(typecode)
         values = None
         try:
@@ -229,7 +246,7 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
         return self._elements[:]
 
     def __buffer__(self, flags: int) -> memoryview:
-        """Makes the array itself a buffer from Python 3.12 on."""
+        """The buffer that it is from Python 3.12 on. Closed."""
         return self.view()
 
     def numpy(self) -> Any:
@@ -244,3 +261,9 @@ class SharedArray(Elements, kind=_native.PSHM_ARRAY):
 
     def __repr__(self) -> str:
         return f"SharedArray({self.typecode!r}, {len(self)}, name={self.name!r}, segment={self.memory.name!r})"
+
+
+@lru_cache(maxsize=64)
+def _buffer_type(base: Any, element: ElementType, length: int) -> Any:
+    array = element.ctype * length
+    return type(array)(base.__name__, (base, array), {"__module__": base.__module__})

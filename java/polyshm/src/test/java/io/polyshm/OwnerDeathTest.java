@@ -7,7 +7,6 @@ import static org.awaitility.Awaitility.await;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -143,22 +142,19 @@ class OwnerDeathTest {
     }
 
     @Test
-    void shouldTellWhenAThreadDiesThatAnAgentHeldItFor() throws Exception {
+    void shouldTellWhenAThreadDiesThatHadToWait() throws Exception {
         lock.lock();
-        Thread thread =
-                new Thread(
+        ThreadKind.Task<Object> mortal =
+                ThreadKind.PLATFORM.start(
+                        "mortal",
                         () -> {
-                            try {
-                                lock.lockInterruptibly();
-                            } catch (InterruptedException unexpected) {
-                                throw new AssertionError(unexpected);
-                            }
-                        },
-                        "mortal");
-        thread.start();
-        await().until(() -> thread.getState() == Thread.State.WAITING);
+                            lock.lockInterruptibly();
+                            return null;
+                        });
+        mortal.awaitBlocked();
         lock.unlock();
-        thread.join();
+        mortal.get();
+        mortal.thread().join();
         assertThatThrownBy(lock::lock)
                 .isInstanceOfSatisfying(
                         OwnerDiedException.class,
@@ -176,15 +172,13 @@ class OwnerDeathTest {
                             Thread.sleep(Long.MAX_VALUE);
                         });
         await().until(() -> lock.owner().isPresent());
-        FutureTask<Object> waiter =
-                new FutureTask<>(
+        ThreadKind.Task<Object> waiter =
+                ThreadKind.PLATFORM.start(
                         () -> {
                             lock.lockInterruptibly();
                             return null;
                         });
-        Thread thread = new Thread(waiter);
-        thread.start();
-        await().until(() -> thread.getState() == Thread.State.WAITING);
+        waiter.awaitBlocked();
         holder.kill();
         assertThatThrownBy(waiter::get).hasCauseInstanceOf(OwnerDiedException.class);
         lock.repair(death -> {});

@@ -12,6 +12,7 @@ import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import os
 import signal
+import time
 from pathlib import Path
 
 import processes
@@ -74,13 +75,15 @@ def nothing_left():
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
     yield
     stop_children()
-    if segments() - before:  # of what the test's frames refer to, or killed children had
-        gc.collect()
-        SharedMemory.reap()
+    end = time.monotonic() + 10
+    while segments() - before and time.monotonic() < end:
+        gc.collect()  # what the test's frames refer to
+        SharedMemory.reap()  # what killed children had
+        time.sleep(0.01)  # what a thread, or a child that ends, is about to close
     faulthandler.cancel_dump_traceback_later()
     left = segments() - before
     for path in left:
-        path.unlink()
+        path.unlink(missing_ok=True)
     assert not left
 
 

@@ -16,17 +16,17 @@ jdks() {
     done | awk '!seen[$1]++'
 }
 
-# One line "<version> <path>" for each version >= 3.9 of Python here that has the modules, the default one first.
+# One line "<version> <path>" for each minor version >= 3.9 of Python here that has the modules, the default one first.
 pythons() { # pythons <module>...
     local path
     for path in "$(command -v python3)" /usr/bin/python3 "$HOME"/.pyenv/versions/*/bin/python3; do
         if [ ! -x "$path" ]; then continue; fi
         "$path" - "$@" <<'END' 2>/dev/null || true
-import importlib, platform, sys
+import importlib, sys
 assert sys.version_info >= (3, 9)
 for module in sys.argv[1:]:
     importlib.import_module(module)
-print(platform.python_version(), sys.executable)
+print("%d.%d" % sys.version_info[:2], sys.executable)
 END
     done | awk '!seen[$1]++'
 }

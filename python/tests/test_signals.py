@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from waits import LONG, SHORT, Blocked, Interrupted, alarms, ended, interrupted, start, until
+from waits import LONG, SHORT, Blocked, Interrupted, alarms, interrupted, start, until
 
 from polyshm import Barrier, BrokenBarrier, Condition, Event, Latch, Lock, ReadWriteLock, Semaphore
 
@@ -119,34 +119,6 @@ def test_should_leave_a_wait_when_interrupted(make):
         wait()
     with interrupted():
         wait(timeout=LONG)
-
-
-def test_should_hear_a_signal_that_comes_with_a_wake_up_in_vain():
-    semaphore, heard = Semaphore(0), Event()
-
-    def handler(*_):
-        raise Interrupted
-
-    def wake_and_signal():
-        time.sleep(SHORT)
-        semaphore.release()
-        os.kill(os.getppid(), signal.SIGUSR1)
-        if not heard.wait(LONG / 4):
-            semaphore.release(1000)
-            sys.exit("the signal has not been heard")
-
-    before = signal.signal(signal.SIGUSR1, handler)
-    try:
-        for _ in range(20):
-            heard.clear()
-            child = start(wake_and_signal)
-            with pytest.raises(Interrupted):
-                semaphore.acquire(permits=1000)
-                time.sleep(0)  # it was not heard before
-            heard.set()
-            assert ended(child) == 0
-    finally:
-        signal.signal(signal.SIGUSR1, before)
 
 
 def test_should_hold_the_lock_when_a_condition_is_interrupted():

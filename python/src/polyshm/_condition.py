@@ -13,7 +13,7 @@ from ._errors import NotFound, TypeMismatch
 from ._library import check, error, library
 from ._lock import Lock
 from ._memory import SharedMemory, SharedObject, _encode
-from ._waiting import nanoseconds, wait_for_condition
+from ._waiting import nanoseconds, wait
 
 _T = TypeVar("_T")
 
@@ -68,7 +68,7 @@ class Condition(SharedObject, kind=_native.PSHM_CONDITION):
 
     def _wait(self, ns: int) -> bool:
         end = time.monotonic_ns() + ns
-        code = wait_for_condition(ns, library.pshm_condition_wait, self._handle)
+        code = wait(ns, library.pshm_condition_wait, self._handle)
         if code == _native.PSHM_EOWNERDIED and self.lock._repair_handler is not None:
             self.lock.repair(self.lock._repair_handler)
             code = _native.PSHM_ETIMEDOUT if ns >= 0 and time.monotonic_ns() >= end else 0

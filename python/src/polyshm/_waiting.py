@@ -31,7 +31,6 @@ FOREVER = -1
 _NO_CODE = -(2**31)
 _interrupt = _native.pshm_interrupt()
 _interrupt_reference = ctypes.byref(_interrupt)
-_interrupt_of_conditions = _native.pshm_interrupt()
 _main: int | None = None
 _run_signal_handlers = ctypes.pythonapi.PyErr_CheckSignals  # raises what they raise
 
@@ -40,8 +39,6 @@ def _begin() -> None:
     """One thread has signals handled, so there is one interrupt; after a fork it may be another thread."""
     global _main
     library.pshm_interrupt_init(_interrupt_reference)
-    library.pshm_interrupt_init(ctypes.byref(_interrupt_of_conditions))  # each end of a wait takes the lock again
-    library.pshm_interrupt_when_woken(_interrupt_reference)  # a handler in C, which only takes a note, may have run
     _main = threading.main_thread().ident
 
 
@@ -97,27 +94,18 @@ def calls(function: Any, *arguments: Any) -> Iterator[int]:
     return iter(partial(function, *arguments), _NO_CODE)
 
 
-def _interrupt_here(interrupt: Any = _interrupt_reference) -> Any:
-    return interrupt if threading.get_ident() == _main else None
+def _interrupt_here() -> Any:
+    return _interrupt_reference if threading.get_ident() == _main else None
 
 
 def wait(ns: int, function: Any, *arguments: Any) -> int:
-    """The outcome of a native function that blocks and whose last parameters are a time and an interrupt."""
-    return _wait(ns, _interrupt_here(), function, *arguments)
+    """The outcome of a native function that blocks and whose last parameters are a time and an interrupt.
 
-
-def wait_for_condition(ns: int, function: Any, *arguments: Any) -> int:
-    """The same for a wait that has given a lock back, and takes it again for each end of the native one.
-
-    A signal that comes together with a wake-up in vain is noticed with the next. So is, in any wait, one that
-    comes between the last look of Python and the sleep.
+    A signal that comes between Python's last look and the sleep, or together with a wake-up in vain, is noticed
+    with the next signal or the end of the wait.
     """
-    return _wait(ns, _interrupt_here(ctypes.byref(_interrupt_of_conditions)), function, *arguments)
-
-
-def _wait(ns: int, interrupt: Any, function: Any, *arguments: Any) -> int:
     left = Remaining(ns)
-    for code in calls(function, *arguments, left.ns, interrupt):
+    for code in calls(function, *arguments, left.ns, _interrupt_here()):
         if code != _native.PSHM_EINTERRUPTED:
             break
         _run_signal_handlers()

@@ -486,11 +486,6 @@ PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
  * runtimes that use signals themselves. */
 PSHM_API void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt);
 
-/* From now on a wait that has this interrupt returns PSHM_EINTERRUPTED also when it has been woken
- * and would go on: for runtimes whose signal handlers only take a note, as one may have run at the
- * same time, which the operating system does not tell then. */
-PSHM_API void pshm_interrupt_when_woken(pshm_interrupt *interrupt);
-
 /* End the wait that has this interrupt, or else the next one: it stays raised. Any thread, but not
  * a signal handler; it must not be called when the interrupt's memory may be gone. */
 PSHM_API void pshm_interrupt_raise(pshm_interrupt *interrupt);

@@ -295,7 +295,6 @@ int pshm__wait_for(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrup
 /* An interrupt, which may be null. */
 bool pshm__is_raised(pshm_interrupt *interrupt);
 bool pshm__hears_signals(const pshm_interrupt *interrupt);
-bool pshm__ends_when_woken(const pshm_interrupt *interrupt);
 
 /* For a wait of another kind: 0 until it is raised, and woken then. Null if there is none. */
 const void *pshm__interrupt_word(const pshm_interrupt *interrupt);

@@ -248,15 +248,12 @@ static int await_mutex(const pshm_lock *lock, int64_t timeout_ns, pshm_interrupt
     const void *mutex = lock->shared->mutex;
     int code = PSHM_EBUSY;
     PSHM__MUTEX(join, mutex);
-    for (bool woken = false;; woken = true) {
+    for (;;) {
         pshm__word word;
         const bool is_taken = PSHM__MUTEX_MARK(mutex, &word);
         if (code != PSHM_EBUSY)
             break; /* it is ours */
-        if (is_taken && woken && pshm__ends_when_woken(interrupt))
-            code = PSHM_EINTERRUPTED;
-        else
-            code = is_taken ? sleep_on(word, lock, end, interrupt) : PSHM__MUTEX(try, mutex);
+        code = is_taken ? sleep_on(word, lock, end, interrupt) : PSHM__MUTEX(try, mutex);
         if (is_taken && code != PSHM_EBUSY)
             break; /* to be left */
     }

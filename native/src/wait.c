@@ -81,7 +81,7 @@ typedef struct flag {
     pshm__guard guard;
     const pshm__events *sleeps_on; /* null if nobody does */
     atomic_uint raised;            /* on which a wait for a lock sleeps */
-    bool ignores_signals, ends_when_woken;
+    bool ignores_signals;
 } flag;
 
 PSHM__ASSERT(sizeof(flag) <= sizeof(pshm_interrupt), "polyshm.h: pshm_interrupt");
@@ -99,10 +99,6 @@ void pshm_interrupt_init(pshm_interrupt *interrupt) {
 
 void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt) {
     flag_of(interrupt)->ignores_signals = true;
-}
-
-void pshm_interrupt_when_woken(pshm_interrupt *interrupt) {
-    flag_of(interrupt)->ends_when_woken = true;
 }
 
 void pshm_interrupt_raise(pshm_interrupt *interrupt) {
@@ -142,10 +138,6 @@ bool pshm__is_raised(pshm_interrupt *interrupt) { return listen(interrupt, NULL)
 
 bool pshm__hears_signals(const pshm_interrupt *interrupt) {
     return interrupt != NULL && !flag_of_const(interrupt)->ignores_signals;
-}
-
-bool pshm__ends_when_woken(const pshm_interrupt *interrupt) {
-    return interrupt != NULL && flag_of_const(interrupt)->ends_when_woken;
 }
 
 const void *pshm__interrupt_word(const pshm_interrupt *interrupt) {
@@ -260,19 +252,15 @@ int pshm_wait_block(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interru
         return code;
     const int64_t begin = timeout_ns > 0 ? pshm__os_monotonic_ns() : 0;
     int64_t left = timeout_ns;
-    for (bool woken = false;; woken = true) {
+    for (;;) {
         const uint32_t sequence = pshm_wait_sequence(wait);
         code = pshm_wait_poll(wait);
         if (code != PSHM_EBUSY)
             break;
         if (timeout_ns > 0)
             left = timeout_ns - (pshm__os_monotonic_ns() - begin);
-        if (timeout_ns >= 0 && left <= 0)
-            code = PSHM_ETIMEDOUT;
-        else if (woken && pshm__ends_when_woken(interrupt))
-            code = PSHM_EINTERRUPTED;
-        else
-            code = pshm_wait_sleep(wait, sequence, left, interrupt);
+        code = timeout_ns >= 0 && left <= 0 ? PSHM_ETIMEDOUT
+                                            : pshm_wait_sleep(wait, sequence, left, interrupt);
         if (code != 0) {
             code = give_up(self, code);
             break;

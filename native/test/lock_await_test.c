@@ -339,24 +339,6 @@ static void shouldBeEndedByASignalOnlyWithAnInterrupt(void) {
     end();
 }
 
-static void shouldBeEndedByAWakeUpInVainWhenToldSo(void) {
-    pshm_interrupt interrupt;
-    begin();
-    pshm_interrupt_init(&interrupt);
-    pshm_interrupt_when_woken(&interrupt);
-    CHECK_OK(pshm_lock_acquire(lock));
-    waiter self = {.timeout_ns = endless, .interrupt = &interrupt};
-    start_waiter(&self);
-    while (self.code == WAITING) {          /* before it sleeps it is not woken */
-        pshm__os_wake(lock->shared->mutex); /* the word of glibc, and that of musl */
-        pshm__os_wake(lock->shared->mutex + 4);
-        sleep_ms(1);
-    }
-    expect_code(&self, PSHM_EINTERRUPTED);
-    CHECK_OK(pshm_lock_release(lock));
-    end();
-}
-
 /* ---- close ---- */
 
 static void shouldTellOfACloseAtOnce(void) {
@@ -640,7 +622,6 @@ static void run_all(void) {
     RUN(shouldBeInterruptedThoughTheLockIsFreeThen);
     RUN(shouldLoseNothingWhenInterruptMeetsRelease);
     RUN(shouldBeEndedByASignalOnlyWithAnInterrupt);
-    RUN(shouldBeEndedByAWakeUpInVainWhenToldSo);
     RUN(shouldTellOfACloseAtOnce);
     RUN(shouldBeToldThatTheOwnerDied);
 #ifdef PSHM_KILL_POINTS

@@ -276,27 +276,6 @@ static void shouldBeEndedByASignalOnlyWithAnInterrupt(void) {
     end();
 }
 
-static void shouldBeEndedByAWakeUpInVainWhenToldSo(void) {
-    pshm_interrupt interrupt;
-    begin(0);
-    pshm_interrupt_init(&interrupt);
-    pshm_interrupt_when_woken(&interrupt);
-    waiter other = {.permits = 2, .timeout_ns = -1}, self = other;
-    self.interrupt = &interrupt;
-    start_waiter(&other);
-    start_waiter(&self);
-    while (self.code == WAITING) { /* before it sleeps it is not woken */
-        pshm__notify(semaphore->sync.events);
-        sleep_ms(1);
-    }
-    expect_code(&self, PSHM_EINTERRUPTED);
-    CHECK_EQ(pshm_interrupt_clear(&interrupt), 0);
-    CHECK_EQ(other.code, WAITING);
-    CHECK_OK(pshm_semaphore_release(semaphore, 2));
-    expect_code(&other, 0);
-    end();
-}
-
 /* ---- close ---- */
 
 static void shouldEndEveryWaitWhenClosed(void) {
@@ -849,7 +828,6 @@ int main(void) {
     RUN(shouldBeInterruptedBeforeDuringAndAfter);
     RUN(shouldLoseNothingWhenInterruptMeetsRelease);
     RUN(shouldBeEndedByASignalOnlyWithAnInterrupt);
-    RUN(shouldBeEndedByAWakeUpInVainWhenToldSo);
     RUN(shouldEndEveryWaitWhenClosed);
     RUN(shouldKeepTheMappingForThoseThatWait);
     RUN(shouldSurviveACloseAmongEverything);

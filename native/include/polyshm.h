@@ -170,7 +170,7 @@ typedef struct pshm_lock_info {
     pshm_holder holder;   /* as of a moment ago; by the time it is read it may be another */
     pshm_holder dead;     /* the last holder that died */
     uint64_t deaths;      /* of holders */
-    uint64_t contentions; /* acquisitions that had to wait */
+    uint64_t contentions; /* acquisitions that had to sleep */
     int32_t abandoned;    /* 1 from a holder's death until the repair has ended */
 } pshm_lock_info;
 
@@ -383,7 +383,8 @@ PSHM_API int pshm_atomic_fetch_add(void *element, int type, const void *value, v
 
 /* ---- locks ----------------------------------------------------------------------------- */
 
-/* Take the lock, waiting as long as it takes. A thread that holds it takes it once more.
+/* Take the lock, waiting as long as it takes: at first a few microseconds awake, then asleep. A
+ * thread that holds it takes it once more.
  * What its earlier holders stored before they released it is visible after success.
  * PSHM_EOWNERDIED (not held; pshm_lock_told tells who died), PSHM_ECLOSED, PSHM_EDEPTH (a thread
  * may hold 2000 locks), PSHM_EUNNAMED, PSHM_EOS. */

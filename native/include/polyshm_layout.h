@@ -88,7 +88,7 @@ typedef struct pshm__lock {
     uint32_t depth;     /* how often the holder has taken it */
     uint32_t abandoned; /* 1 from an owner's death until the repair has ended */
     uint64_t deaths;
-    uint64_t contentions; /* atomic; acquisitions that had to wait */
+    uint64_t contentions; /* atomic; acquisitions that had to sleep */
     uint64_t reserved;    /* zero */
 } pshm__lock;
 

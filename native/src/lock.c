@@ -261,6 +261,12 @@ static int await_mutex(const pshm_lock *lock, int64_t timeout_ns, pshm_interrupt
     return code;
 }
 
+static int acquire_by_spinning(pshm_lock *lock, pshm__holder *self, int needs,
+                               pshm_interrupt *interrupt) {
+    int code = PSHM__MUTEX(spin, lock->shared->mutex);
+    return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs, interrupt) : code;
+}
+
 /* Below zero `timeout_ns` is without an end. In steps: it can be interrupted. */
 static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps,
                    pshm_interrupt *interrupt) {
@@ -277,6 +283,9 @@ static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps
         return code;
 
     pshm_segment_pin(segment); /* the mapping stays beyond a close that comes while we wait */
+    if (code == PSHM_EBUSY &&
+        needs != NEEDS_EITHER) /* else woken by the owner, on its core perhaps */
+        code = acquire_by_spinning(lock, self, needs, interrupt);
     if (code == PSHM_EBUSY)
         PSHM__ADD(lock->shared->contentions, 1);
     while (code == PSHM_EBUSY || (code == PSHM_ECLOSED && pshm__is_open_after_all(segment))) {

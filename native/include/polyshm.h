@@ -487,6 +487,14 @@ PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
  * runtimes that use signals themselves. */
 PSHM_API void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt);
 
+/* From now on a wait that has this interrupt also ends, with PSHM_EINTERRUPTED, if *word is not 0;
+ * null: no more. The thread looks at it and falls asleep in one step, so a handler that stores to
+ * it ends a wait of the thread that it runs in at whatever moment the signal comes: without that,
+ * one that comes just before the thread sleeps, or as it is woken, goes unnoticed. Another thread
+ * that stores to it does not wake anybody: that is what pshm_interrupt_raise is for. Before Linux
+ * 5.16 the thread looks at it ten times a second. */
+PSHM_API void pshm_interrupt_watch(pshm_interrupt *interrupt, const uint32_t *word);
+
 /* End the wait that has this interrupt, or else the next one: it stays raised. Any thread, but not
  * a signal handler; it must not be called when the interrupt's memory may be gone. */
 PSHM_API void pshm_interrupt_raise(pshm_interrupt *interrupt);

@@ -296,8 +296,11 @@ int pshm__wait_for(pshm_wait *wait, int64_t timeout_ns, pshm_interrupt *interrup
 bool pshm__is_raised(pshm_interrupt *interrupt);
 bool pshm__hears_signals(const pshm_interrupt *interrupt);
 
-/* For a wait of another kind: 0 until it is raised, and woken then. Null if there is none. */
-const void *pshm__interrupt_word(const pshm_interrupt *interrupt);
+/* What else to sleep on for an interrupt to be noticed: up to two words. Returns how many. */
+int pshm__interrupt_words(const pshm_interrupt *interrupt, pshm__word *out);
+
+/* When a time will be over, by the monotonic clock; below zero: never. */
+int64_t pshm__end_of(int64_t timeout_ns);
 
 /* What is waited for may be there: everybody looks. To be called after it is, outside of the
  * monitor. */

@@ -202,15 +202,15 @@ static int sleep_on(pshm__word word, const pshm_lock *lock, int64_t end,
         return closed(lock);
     if (pshm__is_raised(interrupt))
         return PSHM_EINTERRUPTED;
-    const pshm__word words[PSHM__WORDS_MAX] = {
-        word, {&lock->segment->state, (uint32_t)state}, {pshm__interrupt_word(interrupt), 0}};
-    const int code = pshm__os_wait_any(words, interrupt == NULL ? 2 : 3, end);
+    pshm__word words[PSHM__WORDS_MAX] = {word, {&lock->segment->state, (uint32_t)state}};
+    const int count = 2 + pshm__interrupt_words(interrupt, words + 2);
+    const int code = pshm__os_wait_any(words, count, end);
     return code == 0 || (code == PSHM_EINTERRUPTED && !pshm__hears_signals(interrupt)) ? PSHM_EBUSY
                                                                                        : code;
 }
 
 /* The mutex, by waiting for it in steps, so that the wait can be left. It sleeps on the word of the
- * mutex, as those do that wait within pthread_mutex_lock, and on two more, of a close and of the
+ * mutex, as those do that wait within pthread_mutex_lock, and on more, of a close and of the
  * interrupt, which the kernel compares together: none of them is missed.
  *
  * The word holds its owner's number, and a bit that says that somebody may sleep on it. Who gives
@@ -243,8 +243,7 @@ static int sleep_on(pshm__word word, const pshm_lock *lock, int64_t end,
  * one is killed now, the others sleep until the next contended release. The model is
  * native/model/lock.pml. */
 static int await_mutex(const pshm_lock *lock, int64_t timeout_ns, pshm_interrupt *interrupt) {
-    const int64_t now = timeout_ns < 0 ? 0 : pshm__os_monotonic_ns();
-    const int64_t end = timeout_ns < 0 || timeout_ns > INT64_MAX - now ? -1 : now + timeout_ns;
+    const int64_t end = pshm__end_of(timeout_ns);
     const void *mutex = lock->shared->mutex;
     int code = PSHM_EBUSY;
     PSHM__MUTEX(join, mutex);

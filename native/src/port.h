@@ -134,7 +134,7 @@ int pshm__os_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns);
 
 /* The same for several words, until any of them is woken, or until the monotonic clock is `end_ns`.
  * Where the system has not got that it sleeps on the first, and returns now and then. */
-#define PSHM__WORDS_MAX 3
+#define PSHM__WORDS_MAX 4
 int pshm__os_wait_any(const pshm__word *words, int count, int64_t end_ns);
 
 /* Wake all that sleep on the word. */

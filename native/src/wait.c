@@ -14,7 +14,8 @@
  * waiter sleeps, and then (3) came before the notifier's look at `waiters`, since all these are
  * sequentially consistent read-modify-writes, so that it wakes. An interrupt and a close are
  * notifications, too: their flags are stored before `sequence` is changed, and looked at in (4),
- * after (1).
+ * after (1). A word that an interrupt watches may change after (4): the kernel compares it in (5),
+ * too.
  *
  * Why a death hangs nobody. A notifier may be killed between its change of the state and its
  * wake-up, and what a dead participant holds becomes free without any notifier. Both look the same:
@@ -81,6 +82,7 @@ typedef struct flag {
     pshm__guard guard;
     const pshm__events *sleeps_on; /* null if nobody does */
     atomic_uint raised;            /* on which a wait for a lock sleeps */
+    const uint32_t *watched;       /* the caller's word; null if there is none */
     bool ignores_signals;
 } flag;
 
@@ -99,6 +101,10 @@ void pshm_interrupt_init(pshm_interrupt *interrupt) {
 
 void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt) {
     flag_of(interrupt)->ignores_signals = true;
+}
+
+void pshm_interrupt_watch(pshm_interrupt *interrupt, const uint32_t *word) {
+    flag_of(interrupt)->watched = word;
 }
 
 void pshm_interrupt_raise(pshm_interrupt *interrupt) {
@@ -131,7 +137,7 @@ static bool listen(pshm_interrupt *interrupt, const pshm__events *sleeps_on) {
     self->sleeps_on = sleeps_on;
     const bool raised = atomic_load(&self->raised) != 0;
     pshm__guard_unlock(&self->guard);
-    return raised;
+    return raised || (self->watched != NULL && load(self->watched) != 0);
 }
 
 bool pshm__is_raised(pshm_interrupt *interrupt) { return listen(interrupt, NULL); }
@@ -140,8 +146,28 @@ bool pshm__hears_signals(const pshm_interrupt *interrupt) {
     return interrupt != NULL && !flag_of_const(interrupt)->ignores_signals;
 }
 
-const void *pshm__interrupt_word(const pshm_interrupt *interrupt) {
-    return interrupt == NULL ? NULL : &flag_of_const(interrupt)->raised;
+int64_t pshm__end_of(int64_t timeout_ns) {
+    const int64_t now = timeout_ns < 0 ? 0 : pshm__os_monotonic_ns();
+    return timeout_ns < 0 || timeout_ns > INT64_MAX - now ? -1 : now + timeout_ns;
+}
+
+int pshm__interrupt_words(const pshm_interrupt *interrupt, pshm__word *out) {
+    if (interrupt == NULL)
+        return 0;
+    const flag *self = flag_of_const(interrupt);
+    out[0] = (pshm__word){&self->raised, 0};
+    out[1] = (pshm__word){self->watched, 0};
+    return self->watched == NULL ? 1 : 2;
+}
+
+/* On the sequence, as an interrupt that is raised changes it; but whoever changes a word that is
+ * watched may know of nothing else. */
+static int sleep_on(const pshm__events *events, uint32_t sequence, int64_t timeout_ns,
+                    const pshm_interrupt *interrupt) {
+    pshm__word words[PSHM__WORDS_MAX] = {{&events->sequence, sequence}};
+    const int count = 1 + pshm__interrupt_words(interrupt, words + 1);
+    return count < 3 ? pshm__os_wait(&events->sequence, sequence, timeout_ns)
+                     : pshm__os_wait_any(words, count, pshm__end_of(timeout_ns));
 }
 
 /* ---- waits ---- */
@@ -217,7 +243,7 @@ int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns
     if (atomic_load(&sync->segment->state) == PSHM__CLOSED)
         code = pshm__fail(PSHM_ECLOSED, "wait: segment=%s is closed", sync->segment->name);
     if (code == 0)
-        code = pshm__os_wait(&events->sequence, sequence, short_nap ? LOOK_NS : timeout_ns);
+        code = sleep_on(events, sequence, short_nap ? LOOK_NS : timeout_ns, interrupt);
     if (code == PSHM_ETIMEDOUT && short_nap)
         code = 0;
     if (listen(interrupt, NULL))

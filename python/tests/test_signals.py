@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A wait of the main thread ends for what a signal handler raises, and has taken nothing then."""
 
+import contextlib
+import itertools
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from processes import python
 from waits import LONG, SHORT, Blocked, Interrupted, alarms, interrupted, start, until
 
-from polyshm import Barrier, BrokenBarrier, Condition, Event, Latch, Lock, ReadWriteLock, Semaphore
+from polyshm import Barrier, BrokenBarrier, Condition, Event, Latch, Lock, ReadWriteLock, Semaphore, _signals
 
 
 class Holder:
@@ -224,6 +229,150 @@ def test_should_lose_nothing_wherever_it_is_interrupted(make):
             return True
 
     assert Blocked(take_and_give).outcome()  # a lock that has been lost would be this thread's
+
+
+# ---- at any moment ----
+
+
+@contextlib.contextmanager
+def notified(waited):
+    """Who waits is woken in vain, again and again."""
+    over = threading.Event()
+
+    def notify():
+        while not over.is_set():
+            waited.release()
+            waited.acquire()
+
+    thread = Blocked(notify)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.outcome()
+
+
+def raise_interrupted(*_):
+    raise Interrupted
+
+
+def end_by_one_signal(wait, rounds=400):
+    """Each of many waits, at whatever moment that comes: if it goes unnoticed, the wait does not end."""
+    before = signal.signal(signal.SIGALRM, raise_interrupted)
+    delays = random.Random(5)
+    try:
+        for _ in range(rounds):
+            with pytest.raises(Interrupted):
+                signal.setitimer(signal.ITIMER_REAL, delays.uniform(1e-6, 2e-4))
+                wait()
+                time.sleep(LONG)  # it was woken, and the signal is still to come
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_should_be_ended_by_one_signal_when_held():
+    lock, shared = Lock(), ReadWriteLock()
+    holders = Holder(lock), Holder(shared.write)
+    for acquire in (lock.acquire, shared.read.acquire, shared.write.acquire):
+        end_by_one_signal(acquire)
+    for holder in holders:
+        holder.release()
+
+
+def test_should_be_ended_by_one_signal_when_nobody_comes():
+    barrier, condition = Barrier(2), Condition()
+
+    def arrive():
+        try:
+            barrier.wait()
+        finally:
+            barrier.reset()
+
+    end_by_one_signal(Event().wait)
+    end_by_one_signal(Latch(1).wait)
+    end_by_one_signal(arrive)
+    with condition:
+        end_by_one_signal(condition.wait)
+        assert condition.lock.depth == 1
+
+
+def test_should_be_ended_by_one_signal_when_woken_in_vain():
+    semaphore = Semaphore(0)
+    with notified(semaphore):
+        end_by_one_signal(lambda: semaphore.acquire(permits=2))
+
+
+def test_should_be_ended_by_one_signal_when_it_is_the_first_wait():
+    """As after a fork: what notes the signals is made, which a handler may interrupt."""
+    event = Event()
+    waits = itertools.count()
+
+    def wait():
+        if next(waits) % 2 == 0:
+            with contextlib.suppress(OSError):
+                os.close(_signals._descriptor)
+        event.wait()
+
+    end_by_one_signal(wait, 10_000)
+
+
+# ---- what Python tells of signals ----
+
+
+def test_should_leave_the_wakeup_descriptor_to_others():
+    """As asyncio has one: it gets each signal."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno())
+    try:
+        with alarms() as handled:
+            Event().wait(2 * SHORT)
+        assert len(ours.recv(100)) >= len(handled) > 0
+    finally:
+        assert signal.set_wakeup_fd(-1) == theirs.fileno()
+        ours.close()
+        theirs.close()
+
+
+def test_should_note_signals_when_all_files_have_been_closed(tmp_path):
+    """As one does who becomes a daemon: others get the numbers of the descriptors."""
+    program = """if True:
+        import os, signal, sys
+        from polyshm import Semaphore
+        semaphore = Semaphore(0)
+        signal.signal(signal.SIGALRM, lambda *_: 1 / 0)
+        for _ in range(3):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.01)
+                semaphore.acquire()
+            except ZeroDivisionError:
+                print("ended")
+            os.closerange(3, 1000)
+            others = [os.open(sys.argv[1], os.O_RDWR | os.O_CREAT) for _ in range(30)]
+        assert os.read(others[0], 1) == b""
+    """
+    assert python(program, str(tmp_path / "other")) == "ended\n" * 3
+
+
+def test_should_wait_in_a_handler_that_ran_in_a_wait():
+    inner, outer = Event(), Event()
+    handled = []
+
+    def handler(*_):
+        handled.append(inner.wait(SHORT / 5))
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, SHORT / 5)
+        assert outer.wait(2 * SHORT) is False
+        assert handled == [False]
+        signal.signal(signal.SIGALRM, raise_interrupted)
+        end_by_one_signal(outer.wait)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 # ---- handlers that return ----

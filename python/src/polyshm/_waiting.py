@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How threads of Python wait: without the GIL, and with signal handlers that run meanwhile.
 
-Python runs the handlers of signals in its main thread, between two instructions. A native wait of that thread
-ends when a signal comes, and goes on for the rest of its time if the handler returns, as PEP 475 says; what the
-handler raises ends the wait. Signals end no wait of another thread.
+A native wait of the main thread ends when a signal comes, and goes on for the rest of its time if the handler returns,
+as PEP 475 says; what the handler raises ends the wait. Signals end no wait of another thread. How a signal ends it at
+whatever moment it comes is said in `_signals`.
 
 Why nothing is got and lost. A handler may raise just after a native call has taken a lock or a permit. So such a
 call is made by an iterator: `for code in calls(...)` calls and stores the code in instructions between which no
@@ -17,33 +17,17 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 import threading
 import time
 from functools import partial
 from typing import Any, Callable, Iterator
 
-from . import _native
+from . import _native, _signals
 from ._library import library
 
 FOREVER = -1
 
 _NO_CODE = -(2**31)
-_interrupt = _native.pshm_interrupt()
-_interrupt_reference = ctypes.byref(_interrupt)
-_main: int | None = None
-_run_signal_handlers = ctypes.pythonapi.PyErr_CheckSignals  # raises what they raise
-
-
-def _begin() -> None:
-    """One thread has signals handled, so there is one interrupt; after a fork it may be another thread."""
-    global _main
-    library.pshm_interrupt_init(_interrupt_reference)
-    _main = threading.main_thread().ident
-
-
-_begin()
-os.register_at_fork(after_in_child=_begin)
 
 
 # ---- times ----
@@ -94,22 +78,28 @@ def calls(function: Any, *arguments: Any) -> Iterator[int]:
     return iter(partial(function, *arguments), _NO_CODE)
 
 
-def _interrupt_here() -> Any:
-    return _interrupt_reference if threading.get_ident() == _main else None
-
-
 def wait(ns: int, function: Any, *arguments: Any) -> int:
-    """The outcome of a native function that blocks and whose last parameters are a time and an interrupt.
-
-    A signal that comes between Python's last look and the sleep, or together with a wake-up in vain, is noticed
-    with the next signal or the end of the wait.
-    """
+    """The outcome of a native function that blocks and whose last parameters are a time and an interrupt."""
     left = Remaining(ns)
-    for code in calls(function, *arguments, left.ns, _interrupt_here()):
-        if code != _native.PSHM_EINTERRUPTED:
+    if ns == 0 or not _signals.in_main_thread():
+        for code in calls(function, *arguments, left.ns, None):
             break
-        _run_signal_handlers()
-        left.update()
+        return code
+    noted = _signals.note()
+    try:
+        _signals.look()
+        for code in calls(function, *arguments, left.ns, _signals.interrupt):
+            if code != _native.PSHM_EINTERRUPTED:
+                break
+            _signals.look()
+            left.update()
+    except BaseException:
+        if noted:
+            next(_signals.forget)
+        raise
+    if noted:
+        for _ in _signals.forget:
+            break
     return code
 
 
@@ -119,26 +109,38 @@ def wait_in_steps(ns: int, prepared: _native.pshm_wait, action: Callable[[], obj
     """
     self = ctypes.byref(prepared)
     left: Remaining | None = None  # until it may have to sleep
+    interrupt = None
+    noted = False
     sequence = 0
     try:
         for code in calls(library.pshm_wait_poll, self):
             if code != _native.PSHM_EBUSY:
                 break
             if left is None:
-                left, interrupt = Remaining(ns), _interrupt_here()
+                left = Remaining(ns)
+                if ns != 0 and _signals.in_main_thread():
+                    interrupt = _signals.interrupt
+                    noted = _signals.note()
+                    _signals.look()
             else:
                 slept = library.pshm_wait_sleep(self, sequence, left.ns, interrupt)
                 if slept == _native.PSHM_EINTERRUPTED:
-                    _run_signal_handlers()
+                    _signals.look()
                 elif slept != 0:
                     code = library.pshm_wait_cancel(self, slept)
                     break
                 left.update()
             sequence = library.pshm_wait_sequence(self)
+        if noted:
+            for _ in _signals.forget:
+                break
+            noted = False
         if action is not None and code == _native.PSHM_BARRIER_ACTION:
             action()
             code = library.pshm_barrier_trip(self)
     except BaseException:
+        if noted:
+            next(_signals.forget)
         library.pshm_wait_cancel(self, _native.PSHM_EINTERRUPTED)
         raise
     return code

@@ -221,7 +221,7 @@ public final class Bench implements Callable<Integer> {
         return new Comparison(
                         operation + " of " + what,
                         JmhTrial.ofArray(benchmark, operation + "Shared", length, reads),
-                        3)
+                        Pass.isLarge(length) ? 3 : 5)
                 .with(
                         "heap array",
                         JmhTrial.ofArray(benchmark, operation + "Heap", length, reads),

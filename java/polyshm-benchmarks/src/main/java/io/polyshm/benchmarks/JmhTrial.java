@@ -51,7 +51,7 @@ final class JmhTrial implements Trial {
 
     /** A benchmark of passes over an array; the figure is that of one element. */
     static JmhTrial ofArray(Class<?> benchmark, String method, int length, int reads) {
-        boolean large = length > 1 << 24;
+        boolean large = Pass.isLarge(length);
         return new JmhTrial(
                 benchmark,
                 method,

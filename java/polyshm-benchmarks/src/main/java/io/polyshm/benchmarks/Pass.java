@@ -2,8 +2,10 @@
 package io.polyshm.benchmarks;
 
 import java.util.SplittableRandom;
+import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 
 /** How large an array is, and which of its elements are read at random. */
@@ -17,9 +19,25 @@ public abstract class Pass {
     @Param("65536")
     public int reads;
 
+    /** Those to be read at random. */
     int[] indexes;
 
-    void makeIndexes() {
-        indexes = new SplittableRandom(1).ints(reads, 0, length).toArray();
+    static boolean isLarge(int length) {
+        return length > 1 << 24;
     }
+
+    /**
+     * Makes the array, anew for each iteration, as it is luck which pages of memory the system
+     * gives it, and so how well they share the caches; but a large one once, as it has them all.
+     */
+    @Setup(Level.Iteration)
+    public void begin() {
+        if (indexes == null || !isLarge(length)) {
+            indexes = new SplittableRandom(1).ints(reads, 0, length).toArray();
+            makeArray();
+        }
+    }
+
+    /** Makes the array instead of the one before, and touches all of it. */
+    abstract void makeArray();
 }

@@ -5,7 +5,6 @@ import io.polyshm.SharedArray;
 import java.util.Arrays;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 
@@ -22,10 +21,11 @@ public final class ArrayBenchmark {
         public static class Shared extends Pass {
             SharedArray.Of${t.name} array;
 
-            /** Makes the array and touches all of it. */
-            @Setup
-            public void open() {
-                makeIndexes();
+            @Override
+            void makeArray() {
+                if (array != null) {
+                    close();
+                }
                 array = SharedArray.of${t.name}s(length);
                 array.fill(1);
             }
@@ -42,10 +42,8 @@ public final class ArrayBenchmark {
         public static class Heap extends Pass {
             ${p}[] array;
 
-            /** Makes the array and touches all of it. */
-            @Setup
-            public void open() {
-                makeIndexes();
+            @Override
+            void makeArray() {
                 array = new ${p}[length];
                 Arrays.fill(array, 1);
             }

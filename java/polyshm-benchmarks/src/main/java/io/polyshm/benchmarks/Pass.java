@@ -27,8 +27,8 @@ public abstract class Pass {
     }
 
     /**
-     * Makes the array, anew for each iteration, as it is luck which pages of memory the system
-     * gives it, and so how well they share the caches; but a large one once, as it has them all.
+     * Makes the array, and for each iteration one more: which pages of memory the system gives an
+     * array is luck, and makes a difference of a tenth. A large one has its share of all kinds.
      */
     @Setup(Level.Iteration)
     public void begin() {
@@ -38,6 +38,6 @@ public abstract class Pass {
         }
     }
 
-    /** Makes the array instead of the one before, and touches all of it. */
+    /** Makes another array, while those before stay, and touches all of it. */
     abstract void makeArray();
 }

@@ -2,7 +2,9 @@
 package io.polyshm.benchmarks;
 
 import io.polyshm.SharedArray;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.State;
@@ -19,32 +21,33 @@ public final class ArrayBenchmark {
         /** Ours. */
         @State(Scope.Benchmark)
         public static class Shared extends Pass {
+            private final List<SharedArray> all = new ArrayList<>();
             SharedArray.Of${t.name} array;
 
             @Override
             void makeArray() {
-                if (array != null) {
-                    close();
-                }
                 array = SharedArray.of${t.name}s(length);
                 array.fill(1);
+                all.add(array);
             }
 
-            /** Closes the array. */
+            /** Closes the arrays. */
             @TearDown
             public void close() {
-                array.close();
+                all.forEach(SharedArray::close);
             }
         }
 
         /** An array of the Java heap. */
         @State(Scope.Benchmark)
         public static class Heap extends Pass {
+            private final List<${p}[]> all = new ArrayList<>();
             ${p}[] array;
 
             @Override
             void makeArray() {
                 array = new ${p}[length];
+                all.add(array);
                 Arrays.fill(array, 1);
             }
         }

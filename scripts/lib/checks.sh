@@ -36,7 +36,7 @@ c_suite() { # c_suite <sanitizer>
     {
         cmake -S . -B "build/$1" -DPOLYSHM_SANITIZE="$1" &&
             cmake --build "build/$1" --parallel 2 &&
-            setarch -R ctest --test-dir "build/$1" --output-on-failure
+            setarch -R ctest --test-dir "build/$1" --parallel 2 --output-on-failure
     } >"$log" 2>&1 || { cat "$log" && return 1; }
     grep 'tests passed' "$log"
 }

@@ -323,11 +323,16 @@ def test_should_be_ended_by_one_signal_when_it_is_the_first_wait():
 
 def test_should_leave_the_wakeup_descriptor_to_others():
     """As asyncio has one: it gets each signal."""
+    Event().wait(0.001)
+    os.write(_signals._descriptor, b"1")  # a signal that came as that ended: not theirs
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     signal.set_wakeup_fd(theirs.fileno())
     try:
+        assert Event().wait(0.001) is False
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)
         with alarms() as handled:
             Event().wait(2 * SHORT)
         assert len(ours.recv(100)) >= len(handled) > 0

@@ -54,6 +54,7 @@ def note() -> bool:
     """Have signals noted from now on. Whether they are, and `forget` has to follow."""
     if not _is_open() and not _open():
         return False
+    _reset()
     for other in iter(partial(signal.set_wakeup_fd, _descriptor, warn_on_full_buffer=False), None):
         break
     if other == _NONE:
@@ -66,10 +67,14 @@ def note() -> bool:
 
 def look() -> None:
     """Run the handlers of the signals that have come; those that come from now on will be noted."""
-    if _descriptor != _NONE:
-        os.lseek(_descriptor, 0, os.SEEK_SET)
-        _word.value = 0
+    if _is_open():
+        _reset()
     _run_handlers()
+
+
+def _reset() -> None:
+    os.lseek(_descriptor, 0, os.SEEK_SET)
+    _word.value = 0
 
 
 def _is_open() -> bool:

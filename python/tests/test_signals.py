@@ -362,6 +362,20 @@ def test_should_note_signals_when_all_files_have_been_closed(tmp_path):
     assert python(program, str(tmp_path / "other")) == "ended\n" * 3
 
 
+def test_should_wait_when_signals_cannot_be_noted_any_more(monkeypatch):
+    """What was noted last stays in memory."""
+    event = Event()
+    event.wait(0.001)
+    os.write(_signals._descriptor, b"1")
+    os.close(_signals._descriptor)
+    monkeypatch.delattr(os, "memfd_create")
+    thread = Blocked(lambda: (time.sleep(SHORT), event.set()))
+    assert event.wait() is True
+    thread.outcome()
+    with interrupted():
+        Event().wait()
+
+
 def test_should_wait_in_a_handler_that_ran_in_a_wait():
     inner, outer = Event(), Event()
     handled = []

@@ -67,13 +67,13 @@ def note() -> bool:
 
 def look() -> None:
     """Run the handlers of the signals that have come; those that come from now on will be noted."""
-    if _is_open():
-        _reset()
+    _reset()
     _run_handlers()
 
 
 def _reset() -> None:
-    os.lseek(_descriptor, 0, os.SEEK_SET)
+    if _is_open():
+        os.lseek(_descriptor, 0, os.SEEK_SET)
     _word.value = 0
 
 

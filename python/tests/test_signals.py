@@ -478,10 +478,9 @@ def test_should_use_a_lock_when_a_handler_does_and_the_main_thread_waits():
     def handler(*_):
         with semaphore, written.write:
             handled.append(Event().wait(0.001))
-        signal.setitimer(signal.ITIMER_REAL, SHORT / 2)
 
     before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, SHORT / 2)
+    signal.setitimer(signal.ITIMER_REAL, SHORT / 2, SHORT / 2)
     try:
         assert event.wait(3 * SHORT) is False
     finally:

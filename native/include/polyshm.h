@@ -418,7 +418,8 @@ PSHM_API int pshm_lock_acquire_abandoned(pshm_lock *lock);
 
 /* Take the lock, abandoned or not, waiting as long as it takes: 0, or PSHM_EOWNERDIED if it is
  * abandoned, and it is held in both cases. For who has released it in the midst of his work, as a
- * wait for a condition does. Otherwise as pshm_lock_acquire. */
+ * wait for a condition does: it sleeps at once, as the holder may be about to go on upon the same
+ * core. Otherwise as pshm_lock_acquire. */
 PSHM_API int pshm_lock_acquire_any(pshm_lock *lock);
 
 /* Declare repaired what the lock guards. PSHM_ENOTOWNER, PSHM_ECLOSED. */
@@ -487,12 +488,14 @@ PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
  * runtimes that use signals themselves. */
 PSHM_API void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt);
 
-/* From now on a wait that has this interrupt also ends, with PSHM_EINTERRUPTED, if *word is not 0;
- * null: no more. The thread looks at it and falls asleep in one step, so a handler that stores to
- * it ends a wait of the thread that it runs in at whatever moment the signal comes: without that,
- * one that comes just before the thread sleeps, or as it is woken, goes unnoticed. Another thread
- * that stores to it does not wake anybody: that is what pshm_interrupt_raise is for. Before Linux
- * 5.16 the thread looks at it ten times a second. */
+/* From now on each wait that has this interrupt also ends, before it begins or later, with
+ * PSHM_EINTERRUPTED, as long as *word is not 0; null: no more. Not while a wait has it, and the
+ * word must stay. The thread looks at the word and falls asleep in one step. So a handler that
+ * stores to it, atomically, ends a wait of the thread that it runs in at whatever moment the signal
+ * comes; without that, one that comes just before the thread sleeps, or as it is woken, goes
+ * unnoticed. Who stores to it in another thread wakes nobody: that is what pshm_interrupt_raise is
+ * for. Before Linux 5.16, or where futex_waitv is forbidden, the thread looks ten times a second.
+ */
 PSHM_API void pshm_interrupt_watch(pshm_interrupt *interrupt, const uint32_t *word);
 
 /* End the wait that has this interrupt, or else the next one: it stays raised. Any thread, but not

@@ -179,9 +179,12 @@ static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs,
     return code;
 }
 
-static int acquire_at_once(pshm_lock *lock, pshm__holder *self, int needs) {
-    int code = PSHM__MUTEX(try, lock->shared->mutex);
-    return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs, NULL) : code;
+/* Without sleeping. */
+static int acquire_awake(pshm_lock *lock, pshm__holder *self, int needs, bool spins,
+                         pshm_interrupt *interrupt) {
+    const void *mutex = lock->shared->mutex;
+    int code = spins ? PSHM__MUTEX(spin, mutex) : PSHM__MUTEX(try, mutex);
+    return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs, interrupt) : code;
 }
 
 /* A close that finds one of our locks held takes itself back: wait for how it ends. */
@@ -260,19 +263,13 @@ static int await_mutex(const pshm_lock *lock, int64_t timeout_ns, pshm_interrupt
     return code;
 }
 
-static int acquire_by_spinning(pshm_lock *lock, pshm__holder *self, int needs,
-                               pshm_interrupt *interrupt) {
-    int code = PSHM__MUTEX(spin, lock->shared->mutex);
-    return code == 0 || code == PSHM_EOWNERDIED ? enter(lock, self, code, needs, interrupt) : code;
-}
-
 /* Below zero `timeout_ns` is without an end. In steps: it can be interrupted. */
 static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps,
                    pshm_interrupt *interrupt) {
     pshm__holder *self = pshm__thread_self();
     if (self == NULL)
         return PSHM_EUNNAMED;
-    int code = acquire_at_once(lock, self, needs);
+    int code = acquire_awake(lock, self, needs, false, NULL);
     if (code == 0)
         return 0;
     pshm_segment *segment = lock->segment;
@@ -282,9 +279,8 @@ static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps
         return code;
 
     pshm_segment_pin(segment); /* the mapping stays beyond a close that comes while we wait */
-    if (code == PSHM_EBUSY &&
-        needs != NEEDS_EITHER) /* else woken by the owner, on its core perhaps */
-        code = acquire_by_spinning(lock, self, needs, interrupt);
+    if (code == PSHM_EBUSY && needs != NEEDS_EITHER) /* else it may be the owner who woke us */
+        code = acquire_awake(lock, self, needs, true, interrupt);
     if (code == PSHM_EBUSY)
         PSHM__ADD(lock->shared->contentions, 1);
     while (code == PSHM_EBUSY || (code == PSHM_ECLOSED && pshm__is_open_after_all(segment))) {

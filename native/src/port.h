@@ -98,13 +98,13 @@ int pshm__os_mutex_init(void *mutex);
 /* 0, PSHM_EOWNERDIED (taken, and to be made consistent), PSHM_EBUSY, PSHM_ETIMEDOUT, PSHM_EDEPTH
  * or PSHM_EOS. The time is relative, in nanoseconds; below zero it is without an end. */
 int pshm__os_mutex_try(void *mutex);
+int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns);
+void pshm__os_mutex_make_consistent(void *mutex);
+int pshm__os_mutex_unlock(void *mutex);
 
 /* As pshm__os_mutex_try, but it looks a few times, for some microseconds in all: a section under
  * the mutex is shorter than a sleep, mostly. */
 int pshm__os_mutex_spin(void *mutex);
-int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns);
-void pshm__os_mutex_make_consistent(void *mutex);
-int pshm__os_mutex_unlock(void *mutex);
 
 /* A word that others change, as it was seen. */
 typedef struct pshm__word {

@@ -160,14 +160,14 @@ int pshm__interrupt_words(const pshm_interrupt *interrupt, pshm__word *out) {
     return self->watched == NULL ? 1 : 2;
 }
 
-/* On the sequence, as an interrupt that is raised changes it; but whoever changes a word that is
- * watched may know of nothing else. */
-static int sleep_on(const pshm__events *events, uint32_t sequence, int64_t timeout_ns,
-                    const pshm_interrupt *interrupt) {
-    pshm__word words[PSHM__WORDS_MAX] = {{&events->sequence, sequence}};
-    const int count = 1 + pshm__interrupt_words(interrupt, words + 1);
-    return count < 3 ? pshm__os_wait(&events->sequence, sequence, timeout_ns)
-                     : pshm__os_wait_any(words, count, pshm__end_of(timeout_ns));
+/* An interrupt that is raised changes the sequence; who stores to a watched word knows of none. */
+static int sleep_on_sequence(const pshm__events *events, uint32_t sequence, int64_t timeout_ns,
+                             const pshm_interrupt *interrupt) {
+    const uint32_t *watched = interrupt == NULL ? NULL : flag_of_const(interrupt)->watched;
+    if (watched == NULL)
+        return pshm__os_wait(&events->sequence, sequence, timeout_ns);
+    const pshm__word words[] = {{&events->sequence, sequence}, {watched, 0}};
+    return pshm__os_wait_any(words, 2, pshm__end_of(timeout_ns));
 }
 
 /* ---- waits ---- */
@@ -243,7 +243,7 @@ int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns
     if (atomic_load(&sync->segment->state) == PSHM__CLOSED)
         code = pshm__fail(PSHM_ECLOSED, "wait: segment=%s is closed", sync->segment->name);
     if (code == 0)
-        code = sleep_on(events, sequence, short_nap ? LOOK_NS : timeout_ns, interrupt);
+        code = sleep_on_sequence(events, sequence, short_nap ? LOOK_NS : timeout_ns, interrupt);
     if (code == PSHM_ETIMEDOUT && short_nap)
         code = 0;
     if (listen(interrupt, NULL))

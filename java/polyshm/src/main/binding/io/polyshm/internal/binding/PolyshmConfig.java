@@ -54,7 +54,9 @@ public class PolyshmConfig implements InfoMapper {
         }
 
         // They call back; who names what is reaped is a program in C, and Java takes a barrier's steps.
-        infoMap.put(new Info("pshm_reap_each", "pshm_barrier_await").skip());
+        // Java has no signal handlers that it could be for.
+        infoMap.put(
+                new Info("pshm_reap_each", "pshm_barrier_await", "pshm_interrupt_watch").skip());
 
         // Java has VarHandle for it.
         infoMap.put(new Info(

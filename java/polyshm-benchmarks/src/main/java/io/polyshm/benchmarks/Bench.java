@@ -103,7 +103,8 @@ public final class Bench implements Callable<Integer> {
         System.out.println(Comparison.HEADING);
         wanted.forEach(each -> each.rows().forEach(System.out::println));
         System.out.println(
-                "Times are of one operation or element, medians of several JVMs or runs.");
+                "Times are of one operation or element; they and the ratios are medians of several"
+                        + " JVMs or runs.");
         if (wanted.containsAll(contended.values())) {
             Plot.write(plot, contended);
             System.out.println("Throughput by the number of processes: " + plot);

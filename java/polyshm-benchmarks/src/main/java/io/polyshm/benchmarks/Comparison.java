@@ -12,6 +12,9 @@ final class Comparison {
     static final String HEADING =
             row("operation", "ours", "reference", "", "ratio", "bar", "") + "\n" + "-".repeat(103);
 
+    private static final int PATIENCE = 4; // times as many rounds as planned
+    private static final double STEADY = 0.08; // of the ratio
+
     private record Reference(String name, Trial trial, double bar) {}
 
     private final String operation;
@@ -46,9 +49,13 @@ final class Comparison {
         return operation;
     }
 
-    /** Measures, ours and the references by turns, so that a change of the machine meets both. */
+    /**
+     * Measures, ours and the references by turns, so that a change of the machine meets both; and
+     * more often than planned while the ratios disagree, whatever they are.
+     */
     void run(int atMostRounds) throws Exception {
-        for (int round = 0; round < Math.min(rounds, atMostRounds); round++) {
+        int most = Math.min(atMostRounds, PATIENCE * rounds);
+        for (int round = 0; round < most && (round < rounds || !isSteady()); round++) {
             double[] result = new double[1 + references.size()];
             result[0] = ours.nanos();
             for (int i = 0; i < references.size(); i++) {
@@ -58,6 +65,18 @@ final class Comparison {
         }
     }
 
+    /** The middle half of the ratios that count lies close together. */
+    private boolean isSteady() {
+        for (int i = 0; i < references.size(); i++) {
+            double[] ratios = ratios(i);
+            double spread = ratios[ratios.length * 3 / 4] - ratios[ratios.length / 4];
+            if (references.get(i).bar() > 0 && spread > STEADY * middle(ratios)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     /** Lines of the table, one for each reference. */
     List<String> rows() {
         List<String> rows = new ArrayList<>();
@@ -65,7 +84,7 @@ final class Comparison {
         for (int i = 0; i < references.size(); i++) {
             Reference reference = references.get(i);
             double other = median(1 + i);
-            double ratio = mine / other;
+            double ratio = middle(ratios(i));
             boolean barred = reference.bar() > 0;
             rows.add(
                     row(
@@ -80,9 +99,20 @@ final class Comparison {
         return rows;
     }
 
+    /** Of each round, sorted: how long ours took, as a multiple of a reference. */
+    private double[] ratios(int reference) {
+        return results.stream()
+                .mapToDouble(result -> result[0] / result[1 + reference])
+                .sorted()
+                .toArray();
+    }
+
     /** Nanoseconds: of ours by column 0, of the references by 1 and on. */
     double median(int column) {
-        double[] sorted = results.stream().mapToDouble(result -> result[column]).sorted().toArray();
+        return middle(results.stream().mapToDouble(result -> result[column]).sorted().toArray());
+    }
+
+    private static double middle(double[] sorted) {
         int middle = sorted.length / 2;
         return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }

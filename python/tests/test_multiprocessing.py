@@ -413,6 +413,22 @@ def hold_permit(semaphore, held):
         time.sleep(600)
 
 
+def test_should_count_right_when_threads_release_and_acquire_one_semaphore():
+    """One may release between the two steps of another's acquire."""
+    semaphore, times = multiprocessing.Semaphore(0), 5000
+
+    def release():
+        for _ in range(times):
+            semaphore.release()
+
+    thread = threading.Thread(target=release)
+    thread.start()
+    for _ in range(times):
+        assert semaphore.acquire(timeout=60)
+    thread.join()
+    assert (semaphore.get_value(), semaphore.held) == (0, 0)
+
+
 @pytest.mark.parametrize("kind", ["Semaphore", "BoundedSemaphore"])
 def test_should_keep_what_acquire_took_and_give_back_what_with_took(kind, start):
     semaphore, held = getattr(multiprocessing, kind)(2), multiprocessing.Event()

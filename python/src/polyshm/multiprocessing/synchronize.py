@@ -136,8 +136,11 @@ class Semaphore(_synchronizers.Semaphore):
         """Take a permit, waiting for at most `timeout` seconds; None has no end."""
         if not super().acquire(block, None if timeout is None or not block else max(timeout, 0)):
             return False
-        # So far it is this process's, and comes back if that is killed.
-        check(library.pshm_semaphore_consume(self._handle, 1))
+        # So far it is this process's, and comes back if that is killed. If another thread has released
+        # meanwhile, it has given this one back, which is as if it were used up, and a new one there.
+        code = library.pshm_semaphore_consume(self._handle, 1)
+        if code != _native.PSHM_ENOTOWNER:
+            check(code)
         return True
 
     def release(self) -> None:  # type: ignore[override]

@@ -220,13 +220,11 @@ public final class Bench implements Callable<Integer> {
     private static Comparison arrays(
             Class<?> benchmark, String operation, String what, int length, int reads, double bar) {
         return new Comparison(
-                        operation + " of " + what,
-                        JmhTrial.ofArray(benchmark, operation + "Shared", length, reads),
-                        Pass.isLarge(length) ? 3 : 5)
-                .with(
-                        "heap array",
-                        JmhTrial.ofArray(benchmark, operation + "Heap", length, reads),
-                        bar);
+                operation + " of " + what,
+                new ArrayTrial(benchmark, operation, length, reads),
+                3,
+                "heap array",
+                bar);
     }
 
     private static boolean hasRoomForLargeArrays() throws IOException {

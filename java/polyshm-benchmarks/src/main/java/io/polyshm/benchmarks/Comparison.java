@@ -18,7 +18,7 @@ final class Comparison {
     private record Reference(String name, Trial trial, double bar) {}
 
     private final String operation;
-    private final Trial ours;
+    private final PairTrial round; // of ours and all references
     private final int rounds;
     private final List<Reference> references = new ArrayList<>();
     private final List<double[]> results =
@@ -33,8 +33,16 @@ final class Comparison {
      */
     Comparison(String operation, Trial ours, int rounds) {
         this.operation = operation;
-        this.ours = ours;
+        this.round = () -> List.of(byTurns(ours));
         this.rounds = rounds;
+    }
+
+    /** Describes one whose only reference is measured together with ours. */
+    Comparison(String operation, PairTrial both, int rounds, String reference, double bar) {
+        this.operation = operation;
+        this.round = both;
+        this.rounds = rounds;
+        with(reference, null, bar);
     }
 
     /**
@@ -55,14 +63,18 @@ final class Comparison {
      */
     void run(int atMostRounds) throws Exception {
         int most = Math.min(atMostRounds, PATIENCE * rounds);
-        for (int round = 0; round < most && (round < rounds || !isSteady()); round++) {
-            double[] result = new double[1 + references.size()];
-            result[0] = ours.nanos();
-            for (int i = 0; i < references.size(); i++) {
-                result[1 + i] = references.get(i).trial().nanos();
-            }
-            results.add(result);
+        for (int done = 0; done < most && (done < rounds || !isSteady()); done++) {
+            results.addAll(round.nanos());
         }
+    }
+
+    private double[] byTurns(Trial ours) throws Exception {
+        double[] result = new double[1 + references.size()];
+        result[0] = ours.nanos();
+        for (int i = 0; i < references.size(); i++) {
+            result[1 + i] = references.get(i).trial().nanos();
+        }
+        return result;
     }
 
     /** The middle half of the ratios that count lies close together. */

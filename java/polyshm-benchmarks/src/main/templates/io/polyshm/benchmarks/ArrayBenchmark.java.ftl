@@ -6,57 +6,64 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.CompilerControl;
 import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.infra.Blackhole;
 
-/** Sum, fill and random reads of arrays. The figures are those of a whole pass. */
+/** Sum, fill and random reads of arrays. The figures are those of {@link Pass.Fastest}. */
 public final class ArrayBenchmark {
     private ArrayBenchmark() {}
 <#list types?filter(t -> ["int", "double"]?seq_contains(t.primitive)) as t>
 <#assign p = t.primitive>
 
     /** Of {@code ${p}}. */
-    public static class Of${t.name} {
-        /** Ours. */
-        @State(Scope.Benchmark)
-        public static class Shared extends Pass {
-            private final List<SharedArray> all = new ArrayList<>();
-            SharedArray.Of${t.name} array;
+    public static class Of${t.name} extends Pass {
+        private final List<Object> all = new ArrayList<>();
+        private SharedArray.Of${t.name} shared;
+        private ${p}[] heap;
 
-            @Override
-            void makeArray() {
-                array = SharedArray.of${t.name}s(length);
-                array.fill(1);
-                all.add(array);
-            }
+        @Override
+        void makeArrays() {
+            shared = SharedArray.of${t.name}s(length);
+            shared.fill(1);
+            all.add(shared);
+            heap = new ${p}[length];
+            Arrays.fill(heap, 1);
+            all.add(heap);
+        }
 
-            /** Closes the arrays. */
-            @TearDown
-            public void close() {
-                all.forEach(SharedArray::close);
+        /** Closes the arrays. */
+        @TearDown
+        public void close() {
+            for (Object array : all) {
+                if (array instanceof SharedArray) {
+                    ((SharedArray) array).close();
+                }
             }
         }
 
-        /** An array of the Java heap. */
-        @State(Scope.Benchmark)
-        public static class Heap extends Pass {
-            private final List<${p}[]> all = new ArrayList<>();
-            ${p}[] array;
-
-            @Override
-            void makeArray() {
-                array = new ${p}[length];
-                all.add(array);
-                Arrays.fill(array, 1);
-            }
-        }
-
-        /** Ours. */
+        /** The sum of all elements. */
         @Benchmark
-        public ${p} sumShared(Shared state) {
-            SharedArray.Of${t.name} array = state.array;
-            int length = state.length;
+        public void sum(Fastest fastest, Blackhole sink) {
+            byTurns(length, this::sumShared, this::sumHeap, fastest, sink);
+        }
+
+        /** Sets all elements to one value. */
+        @Benchmark
+        public void fill(Fastest fastest, Blackhole sink) {
+            byTurns(length, this::fillShared, this::fillHeap, fastest, sink);
+        }
+
+        /** The sum of elements here and there. */
+        @Benchmark
+        public void random(Fastest fastest, Blackhole sink) {
+            byTurns(reads, this::randomShared, this::randomHeap, fastest, sink);
+        }
+
+        @CompilerControl(CompilerControl.Mode.DONT_INLINE)
+        double sumShared() {
+            SharedArray.Of${t.name} array = shared;
+            int length = this.length;
             ${p} sum = 0;
             for (int i = 0; i < length; i++) {
                 sum += array.get(i);
@@ -64,11 +71,10 @@ public final class ArrayBenchmark {
             return sum;
         }
 
-        /** The reference. */
-        @Benchmark
-        public ${p} sumHeap(Heap state) {
-            ${p}[] array = state.array;
-            int length = state.length;
+        @CompilerControl(CompilerControl.Mode.DONT_INLINE)
+        double sumHeap() {
+            ${p}[] array = heap;
+            int length = this.length;
             ${p} sum = 0;
             for (int i = 0; i < length; i++) {
                 sum += array[i];
@@ -76,35 +82,33 @@ public final class ArrayBenchmark {
             return sum;
         }
 
-        /** Ours. */
-        @Benchmark
-        public void fillShared(Shared state) {
-            state.array.fill(3);
+        @CompilerControl(CompilerControl.Mode.DONT_INLINE)
+        double fillShared() {
+            shared.fill(3);
+            return 0;
         }
 
-        /** The reference. */
-        @Benchmark
-        public void fillHeap(Heap state) {
-            Arrays.fill(state.array, 3);
+        @CompilerControl(CompilerControl.Mode.DONT_INLINE)
+        double fillHeap() {
+            Arrays.fill(heap, 3);
+            return 0;
         }
 
-        /** Ours. */
-        @Benchmark
-        public ${p} randomShared(Shared state) {
-            SharedArray.Of${t.name} array = state.array;
+        @CompilerControl(CompilerControl.Mode.DONT_INLINE)
+        double randomShared() {
+            SharedArray.Of${t.name} array = shared;
             ${p} sum = 0;
-            for (int index : state.indexes) {
+            for (int index : indexes) {
                 sum += array.get(index);
             }
             return sum;
         }
 
-        /** The reference. */
-        @Benchmark
-        public ${p} randomHeap(Heap state) {
-            ${p}[] array = state.array;
+        @CompilerControl(CompilerControl.Mode.DONT_INLINE)
+        double randomHeap() {
+            ${p}[] array = heap;
             ${p} sum = 0;
-            for (int index : state.indexes) {
+            for (int index : indexes) {
                 sum += array[index];
             }
             return sum;

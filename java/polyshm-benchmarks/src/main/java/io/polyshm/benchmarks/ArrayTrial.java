@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.polyshm.benchmarks;
+
+import java.util.List;
+import org.openjdk.jmh.results.IterationResult;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+
+/**
+ * Passes over a shared array and one of the heap in one fork of JMH; figures are of one element.
+ */
+final class ArrayTrial implements PairTrial {
+    private static final int ITERATIONS = 15; // each on pages of its own
+    private static final int LARGE_ITERATIONS = 5;
+    private static final long MILLIS = 100;
+    private static final long LARGE_MILLIS = 500;
+
+    private final Class<?> benchmark;
+    private final String operation;
+    private final int length;
+    private final int reads;
+
+    /**
+     * Describes one.
+     *
+     * @param benchmark a class of {@link ArrayBenchmark}
+     * @param operation the method's name
+     * @param length elements of either array
+     * @param reads how many of them are read at random
+     */
+    ArrayTrial(Class<?> benchmark, String operation, int length, int reads) {
+        this.benchmark = benchmark;
+        this.operation = operation;
+        this.length = length;
+        this.reads = reads;
+    }
+
+    @Override
+    public List<double[]> nanos() throws RunnerException {
+        boolean large = Pass.isLarge(length);
+        ChainedOptionsBuilder options =
+                JmhTrial.options(
+                                benchmark,
+                                operation,
+                                large ? LARGE_ITERATIONS : ITERATIONS,
+                                large ? LARGE_MILLIS : MILLIS)
+                        .param("length", "" + length)
+                        .param("reads", "" + reads);
+        if (large) {
+            options.jvmArgsAppend("-Xmx4g"); // else as much as users' JVMs have
+        }
+        int elements = operation.equals("random") ? reads : length;
+        double perTurn = (double) elements * Pass.passes(elements);
+        return JmhTrial.fork(options).stream()
+                .map(
+                        iteration ->
+                                new double[] {
+                                    counter(iteration, "shared") / perTurn,
+                                    counter(iteration, "heap") / perTurn
+                                })
+                .toList();
+    }
+
+    private static double counter(IterationResult iteration, String name) {
+        return iteration.getSecondaryResults().get(name).getScore();
+    }
+}

@@ -11,16 +11,17 @@ formatting() {
         mvn -B -ntp -q spotless:check
 }
 
-java_suite() { # java_suite <java home> [<maven option>...]: builds, then runs the tests on that JVM
+# Builds, then runs the tests on that JVM; those of the modules that use the library two at a time.
+java_suite() { # java_suite <java home> [<maven option>...]
     local version python
     read -r version python < <(pythons)
     find java -name '*.dumpstream' -delete
-    PYTHONPATH=$python_site mvn -B -ntp verify -Dpolyshm.jvm="$1/bin/java" -Dpolyshm.python="$python" "${@:2}" \
+    PYTHONPATH=$python_site mvn -B -ntp -T 2 verify -Dpolyshm.jvm="$1/bin/java" -Dpolyshm.python="$python" "${@:2}" \
         -Dpolyshm.jvm.args="--enable-native-access=ALL-UNNAMED -Xcheck:jni" 2>&1 | tee "$java_log" |
         grep -a --line-buffered -E '^\[ERROR\]|Tests run:|tests passed|Test +#.*\*\*\*' ||
         { echo "See $java_log" && return 1; }
     # Only what comes out of a test JVM counts: Maven's own JVM may have its warnings.
-    if sed -n '/ T E S T S/,/\] Results:/p' "$java_log" | grep -anE "^($jvm_warning)"; then
+    if sed '1,/ T E S T S/d' "$java_log" | grep -anE "^($jvm_warning)"; then
         echo "The JVM of the tests warned: see $java_log"
         return 1
     fi

@@ -42,6 +42,9 @@ FAILING = {
     "test_resource_tracker_sigkill": "a semaphore of ours needs no tracker, so nobody misses one that was killed",
 }
 
+# Uses nothing that we replace, and takes five seconds.
+LEFT_OUT = {"test_wait_timeout"}
+
 FACTORIES = (
     "Lock",
     "RLock",
@@ -94,6 +97,8 @@ def make(start_method, suite):
     name = f"Test{start_method.capitalize()}{suite.partition('Test')[2]}"
     bases = (OursMixin, getattr(standard, suite), unittest.TestCase)
     made = type(name, bases, {"start_method": start_method, "__module__": __name__})
+    for test in LEFT_OUT & set(dir(made)):
+        setattr(made, test, None)
     for test in FAILING.keys() & set(dir(made)):
         method = getattr(made, test)
         setattr(made, test, unittest.expectedFailure(lambda self, method=method: method(self)))

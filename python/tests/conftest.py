@@ -39,6 +39,8 @@ def pytest_configure(config):
         os._exit(0)
     os.close(end)
     processes.lasting.add(config.cleaner)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a script starts what it runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests interrupt inherits that
 
 
 def pytest_unconfigure(config):

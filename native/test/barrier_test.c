@@ -1,120 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Barriers: what CyclicBarrier's contract says and what Python's suite tries, between processes and
- * threads; and who breaks one: the dead, the late, the interrupted, those that leave. This process
- * only looks and polls, so that it has one thread when it forks.
+ * threads; and who breaks one: the late, the interrupted, those that abort or reset it.
  */
-#include "check.h"
-
-#include "internal.h"
-
-static const pshm_options last_out = {.lifetime = PSHM_LAST_OUT};
-
-/* One that awaits, in another process; what it does, and what has become of it. */
-typedef struct party {
-    int64_t parties;
-    int64_t timeout_ns;
-    void (*action)(void *);
-    atomic_int at, go;
-    atomic_int code;
-    pid_t pid;
-    char detail[640];
-} party;
-
-enum { OPENED = 1, DONE }; /* `at` */
-enum { AWAIT_NOW = 1, LEAVE };
+#include "barrier.h"
 
 static atomic_int *ran; /* actions, in all processes */
 
 static void count_up(void *unused) {
     (void)unused;
     atomic_fetch_add(ran, 1);
-}
-
-static void be_killed(void *unused) {
-    (void)unused;
-    kill(getpid(), SIGKILL);
-}
-
-static pshm_segment *make(int64_t parties, pshm_barrier **out) {
-    pshm_segment *segment;
-    CHECK_OK(pshm_segment_create(name_of("s"), 1 << 16, &last_out, &segment));
-    CHECK_OK(pshm_barrier_open(segment, "b", parties, out));
-    return segment;
-}
-
-static pshm_segment *attach(int64_t parties, pshm_barrier **out) {
-    pshm_segment *segment;
-    CHECK_OK(pshm_segment_open(name_of("s"), NULL, &segment));
-    CHECK_OK(pshm_barrier_open(segment, "b", parties, out));
-    return segment;
-}
-
-static void come(void *argument) {
-    party *self = argument;
-    pshm_barrier *barrier;
-    pshm_segment *segment = attach(self->parties, &barrier);
-    self->at = OPENED;
-    AWAIT(self->go >= AWAIT_NOW);
-    self->code = pshm_barrier_await(barrier, self->timeout_ns, NULL, self->action, NULL);
-    snprintf(self->detail, sizeof(self->detail), "%s", pshm_error_detail());
-    self->at = DONE;
-    AWAIT(self->go == LEAVE);
-    CHECK_OK(pshm_segment_close(segment));
-}
-
-static party *parties_of(int count) {
-    party *all = shared_zeroes((size_t)count * sizeof(*all));
-    for (int i = 0; i < count; i++)
-        all[i] = (party){.parties = count, .timeout_ns = -1};
-    return all;
-}
-
-/* Start it; it has opened the barrier then. */
-static void invite(party *one) {
-    one->pid = start(come, one);
-    AWAIT(one->at == OPENED);
-}
-
-/* Its outcome, after which it is gone. */
-static int farewell(party *one) {
-    AWAIT(one->at == DONE);
-    one->go = LEAVE;
-    CHECK_JOIN(one->pid);
-    return one->code;
-}
-
-static pshm_barrier_info look(pshm_barrier *barrier) {
-    pshm_barrier_info info;
-    CHECK_OK(pshm_barrier_inspect(barrier, &info));
-    return info;
-}
-
-#define CHECK_BROKEN(barrier, by, of)                 \
-    do {                                              \
-        const pshm_barrier_info seen = look(barrier); \
-        CHECK_EQ(seen.broken, 1);                     \
-        CHECK_EQ(seen.waiting, 0);                    \
-        CHECK_EQ(seen.cause, by);                     \
-        CHECK_EQ(seen.pid, of);                       \
-    } while (0)
-
-/* The first poll of a wait of this thread. */
-static int arrive(pshm_barrier *barrier, int has_action, pshm_wait *wait) {
-    CHECK_OK(pshm_barrier_prepare(barrier, has_action, wait));
-    return pshm_wait_poll(wait);
-}
-
-/* It is good: two of this thread's waits, of which all consists, go through. */
-static void check_good(pshm_barrier *barrier) {
-    pshm_wait one, two;
-    CHECK_EQ(look(barrier).broken, 0);
-    CHECK_EQ(look(barrier).waiting, 0);
-    CHECK_CODE(arrive(barrier, 0, &one), PSHM_EBUSY);
-    CHECK_EQ(look(barrier).waiting, 1);
-    CHECK_CODE(arrive(barrier, 0, &two), 0);
-    CHECK_CODE(pshm_wait_poll(&one), 1);
-    CHECK_EQ(look(barrier).waiting, 0);
 }
 
 /* ---- in steps ---- */
@@ -321,6 +216,22 @@ static void shouldRunTheActionInSteps(void) {
     CHECK_OK(pshm_segment_close(segment));
 }
 
+/* With the most parties that there can be, the first index is one below PSHM_BARRIER_ACTION. */
+static void shouldRunNoActionThatAPeerMakesUp(void) {
+    pshm_barrier *barrier;
+    pshm_segment *segment = make(INT32_MAX, &barrier);
+    const pshm__barrier *shared = (const pshm__barrier *)(const void *)barrier->sync.events;
+    const pshm__stake *mine = &shared->stakes[segment->slot];
+    pshm_wait wait;
+    PSHM__STORE(mine->amount, 1, memory_order_relaxed);
+    PSHM__STORE(mine->count, UINT32_MAX, memory_order_relaxed);
+    CHECK_OK(pshm_barrier_prepare(barrier, 0, &wait));
+    CHECK_CODE(pshm_wait_poll(&wait), PSHM_EBUSY);
+    PSHM__STORE(shared->ends[1], 1 << 8, memory_order_relaxed); /* it has tripped */
+    CHECK_EQ(pshm_wait_poll(&wait), INT32_MAX - 1);
+    CHECK_OK(pshm_segment_close(segment));
+}
+
 /* ---- between processes ---- */
 
 static void shouldTellTheIndexOfArrival(void) {
@@ -457,27 +368,6 @@ static void shouldPassInTime(void) {
 
 /* ---- interrupts ---- */
 
-typedef struct guest {
-    pthread_t thread;
-    pshm_barrier *barrier;
-    pshm_interrupt interrupt;
-    int code;
-    char detail[640];
-} guest;
-
-static void *await_interruptibly(void *argument) {
-    guest *self = argument;
-    self->code = pshm_barrier_await(self->barrier, -1, &self->interrupt, NULL, NULL);
-    snprintf(self->detail, sizeof(self->detail), "%s", pshm_error_detail());
-    return NULL;
-}
-
-static void begin_guest(guest *self, pshm_barrier *barrier) {
-    self->barrier = barrier;
-    pshm_interrupt_init(&self->interrupt);
-    CHECK_EQ(pthread_create(&self->thread, NULL, await_interruptibly, self), 0);
-}
-
 static void ignore(int signal) { (void)signal; }
 
 static void be_interrupted(void *argument) {
@@ -584,295 +474,6 @@ static void shouldLetMoreThreadsThanPartiesThrough(void) {
     CHECK_OK(pshm_segment_close(segment));
 }
 
-/* ---- deaths ---- */
-
-static void check_death(const party *told, pid_t dead) {
-    char text[64];
-    CHECK_CODE(told->code, PSHM_EBROKEN);
-    snprintf(text, sizeof(text), "it broke because pid=%d died; reset it", dead);
-    if (strstr(told->detail, text) == NULL)
-        CHECK_FAIL("\"%s\" has no \"%s\"", told->detail, text);
-}
-
-/* The one that waits is told without anybody else's help: this process does not look before. */
-static void shouldBreakWhenAPartyDies(void) {
-    enum { BEFORE, ARRIVED, IN_ACTION, AFTER_TRIP, STOPPED, WAYS };
-    for (int way = BEFORE; way < WAYS; way++) {
-        pshm_barrier *barrier;
-        pshm_segment *segment = make(way == IN_ACTION || way == AFTER_TRIP ? 2 : 3, &barrier);
-        party *all = parties_of(way == IN_ACTION || way == AFTER_TRIP ? 2 : 3);
-        invite(&all[0]);
-        invite(&all[1]);
-        all[0].go = AWAIT_NOW;
-        AWAIT(look(barrier).waiting == 1);
-        if (way == STOPPED) {
-            stop_child(all[1].pid);
-            CHECK_EQ(look(barrier).broken, 0);
-        }
-        if (way == ARRIVED || way == AFTER_TRIP)
-            all[1].go = AWAIT_NOW;
-        if (way == ARRIVED)
-            AWAIT(look(barrier).waiting == 2);
-        if (way == AFTER_TRIP) {
-            AWAIT(all[0].at == DONE && all[1].at == DONE);
-            CHECK_CODE(all[0].code, 1);
-        }
-        if (way == IN_ACTION) {
-            all[1].action = be_killed;
-            all[1].go = AWAIT_NOW;
-            wait_for(all[1].pid);
-        } else {
-            kill_child(all[1].pid);
-        }
-        if (way == AFTER_TRIP) {
-            /* Those that come are told. */
-            CHECK_CODE(farewell(&all[0]), 1);
-            pshm_wait wait;
-            CHECK_CODE(arrive(barrier, 0, &wait), PSHM_EBROKEN);
-            CHECK_DETAIL("died; reset it");
-        } else {
-            farewell(&all[0]);
-            check_death(&all[0], all[1].pid);
-        }
-        CHECK_BROKEN(barrier, PSHM_BREAK_DEATH, all[1].pid);
-        CHECK_OK(pshm_barrier_reset(barrier));
-        CHECK_EQ(look(barrier).broken, 0); /* the dead break it once */
-        if (look(barrier).parties == 2)
-            check_good(barrier);
-        CHECK_OK(pshm_segment_close(segment));
-    }
-}
-
-/* He who has come before the death, and he who comes when nobody has looked. */
-static void shouldTellTheLast(void) {
-    pshm_barrier *barrier;
-    pshm_segment *segment = make(2, &barrier);
-    party *all = parties_of(2);
-    pshm_wait mine;
-    invite(&all[0]);
-    all[0].go = AWAIT_NOW;
-    AWAIT(look(barrier).waiting == 1);
-    kill_child(all[0].pid);
-    CHECK_CODE(arrive(barrier, 1, &mine), PSHM_EBROKEN);
-    CHECK_BROKEN(barrier, PSHM_BREAK_DEATH, all[0].pid);
-    /* A death while it is broken is forgiven with the rest. */
-    invite(&all[1]);
-    kill_child(all[1].pid);
-    CHECK_OK(pshm_barrier_reset(barrier));
-    check_good(barrier);
-    CHECK_EQ(look(barrier).pid, all[0].pid);
-    CHECK_OK(pshm_segment_close(segment));
-}
-
-/* Killed when the end of the generation has been stored, and nothing else. */
-static void end_by_halves(void *argument) {
-    const uint64_t *how = argument;
-    pshm_barrier *barrier;
-    attach(3, &barrier);
-    const pshm__barrier *shared = (const pshm__barrier *)(const void *)barrier->sync.events;
-    CHECK_OK(pshm__monitor_enter(&barrier->sync));
-    PSHM__STORE(shared->ends[1], UINT64_C(1) << 8 | *how, memory_order_relaxed);
-    kill(getpid(), SIGKILL);
-}
-
-static void shouldCompleteWhatADeadOneHasBegun(void) {
-    uint64_t hows[] = {PSHM_BREAK_NONE, PSHM_BREAK_RESET};
-    for (int i = 0; i < 2; i++) {
-        pshm_barrier *barrier;
-        pshm_segment *segment = make(3, &barrier);
-        pshm_wait wait;
-        CHECK_CODE(arrive(barrier, 0, &wait), PSHM_EBUSY);
-        pid_t pid = start(end_by_halves, &hows[i]);
-        wait_for(pid);
-        CHECK_CODE(pshm_wait_poll(&wait), i == 0 ? 2 : PSHM_EBROKEN);
-        CHECK_BROKEN(barrier, PSHM_BREAK_DEATH, pid); /* in the next generation */
-        CHECK_OK(pshm_segment_close(segment));
-    }
-}
-
-static void shouldTellAnActionOfADeath(void) {
-    pshm_barrier *barrier;
-    pshm_segment *segment = make(2, &barrier);
-    party *all = parties_of(2);
-    pshm_wait mine;
-    invite(&all[0]);
-    all[0].go = AWAIT_NOW;
-    AWAIT(look(barrier).waiting == 1);
-    CHECK_CODE(arrive(barrier, 1, &mine), PSHM_BARRIER_ACTION);
-    kill_child(all[0].pid);
-    CHECK_CODE(pshm_barrier_trip(&mine), PSHM_EBROKEN);
-    CHECK_BROKEN(barrier, PSHM_BREAK_DEATH, all[0].pid);
-    CHECK_OK(pshm_barrier_reset(barrier));
-    check_good(barrier);
-    CHECK_OK(pshm_segment_close(segment));
-}
-
-/* Its successor in the slot finds what it has left. */
-static void shouldBreakWhenTheDeadOnesSlotIsTaken(void) {
-    pshm_barrier *barrier;
-    pshm_segment *segment = make(3, &barrier);
-    party *all = parties_of(3);
-    invite(&all[0]);
-    all[0].go = AWAIT_NOW;
-    AWAIT(look(barrier).waiting == 1);
-    kill_child(all[0].pid);
-    invite(&all[1]);
-    all[1].go = AWAIT_NOW;
-    farewell(&all[1]);
-    check_death(&all[1], all[0].pid);
-    CHECK_OK(pshm_segment_close(segment));
-}
-
-static void shouldWaitForThoseThatAreStopped(void) {
-    pshm_barrier *barrier;
-    pshm_segment *segment = make(2, &barrier);
-    party *all = parties_of(2);
-    pshm_wait mine;
-    invite(&all[0]);
-    all[0].go = AWAIT_NOW;
-    AWAIT(look(barrier).waiting == 1);
-    stop_child(all[0].pid);
-    CHECK_CODE(arrive(barrier, 0, &mine), 0);
-    for (int i = 0; i < 10; i++)
-        check_good(barrier);
-    kill(all[0].pid, SIGCONT);
-    CHECK_CODE(farewell(&all[0]), 1);
-    CHECK_OK(pshm_segment_close(segment));
-}
-
-static void shouldKeepBarriersApart(void) {
-    pshm_barrier *barrier, *other;
-    pshm_segment *segment = make(2, &barrier);
-    party *all = parties_of(2);
-    pshm_wait waits[2];
-    CHECK_OK(pshm_barrier_open(segment, "other", 2, &other));
-    CHECK_CODE(arrive(other, 0, &waits[0]), PSHM_EBUSY);
-    invite(&all[0]);
-    kill_child(all[0].pid);
-    CHECK_BROKEN(barrier, PSHM_BREAK_DEATH, all[0].pid);
-    CHECK_EQ(look(other).waiting, 1);
-    CHECK_CODE(arrive(other, 0, &waits[1]), 0);
-    CHECK_CODE(pshm_wait_poll(&waits[0]), 1);
-    check_good(other);
-    CHECK_OK(pshm_segment_close(segment));
-}
-
-/* ---- those that leave in order ---- */
-
-/* Thread `two` waits, and the segment is closed, or the process ends. */
-static void leave_with_a_waiter(void *argument) {
-    party *self = argument;
-    pshm_barrier *barrier;
-    pshm_segment *segment = attach(3, &barrier);
-    static guest two;
-    if (self->code != 0)
-        begin_guest(&two, barrier);
-    self->at = OPENED;
-    AWAIT(self->go == LEAVE);
-    if (self->timeout_ns == 0) {
-        if (self->code != 0)
-            pthread_detach(two.thread);
-        exit(0);
-    }
-    CHECK_OK(pshm_segment_close(segment));
-    if (self->code != 0) {
-        pthread_join(two.thread, NULL);
-        CHECK_CODE(two.code, PSHM_ECLOSED);
-    }
-}
-
-static void shouldBreakWhenAWaiterLeaves(void) {
-    enum { EXITS = 1, WAITS = 2, PERSISTS = 4 };
-    for (int way = 0; way < 8; way++) {
-        pshm_segment *segment;
-        pshm_barrier *barrier;
-        party *all = parties_of(3);
-        const int waits = (way & WAITS) != 0;
-        CHECK_OK(pshm_segment_create(name_of("s"), 1 << 16, way & PERSISTS ? NULL : &last_out,
-                                     &segment));
-        CHECK_OK(pshm_barrier_open(segment, "b", 3, &barrier));
-        invite(&all[0]);
-        all[0].go = AWAIT_NOW;
-        all[1].timeout_ns = way & EXITS ? 0 : -1;
-        all[1].code = waits;
-        all[1].pid = start(leave_with_a_waiter, &all[1]);
-        AWAIT(all[1].at == OPENED && look(barrier).waiting == 1 + waits);
-        all[1].go = LEAVE;
-        CHECK_JOIN(all[1].pid);
-        if (waits) {
-            CHECK_CODE(farewell(&all[0]), PSHM_EBROKEN);
-            CHECK(strstr(all[0].detail, "closed the segment, or ended; reset it") != NULL);
-            CHECK_BROKEN(barrier, PSHM_BREAK_CLOSE, all[1].pid);
-        } else {
-            pshm_wait one, two;
-            CHECK_EQ(look(barrier).waiting, 1);
-            CHECK_CODE(arrive(barrier, 0, &one), PSHM_EBUSY);
-            CHECK_CODE(arrive(barrier, 0, &two), 0);
-            CHECK_CODE(farewell(&all[0]), 2);
-        }
-        CHECK_OK(pshm_segment_close(segment));
-        if (way & PERSISTS)
-            CHECK_OK(pshm_segment_unlink(name_of("s")));
-    }
-}
-
-/* ---- forks ---- */
-
-typedef struct heir {
-    pshm_barrier *barrier;
-    atomic_int *at;
-    bool takes_part;
-} heir;
-
-static void inherit(void *argument) {
-    const heir *self = argument;
-    if (self->takes_part)
-        CHECK_EQ(look(self->barrier).waiting, 1);
-    *self->at = 1;
-    for (;;)
-        pause();
-}
-
-/* A child is a party from its first call on; its parent's arrivals are not its own. */
-static void shouldHaveAChildAsAPartyFromItsFirstCall(void) {
-    pshm_barrier *barrier;
-    pshm_segment *segment = make(2, &barrier);
-    heir child = {.barrier = barrier, .at = shared_zeroes(sizeof(atomic_int))};
-    for (int way = 0; way < 2; way++) {
-        pshm_wait one, two;
-        CHECK_CODE(arrive(barrier, 0, &one), PSHM_EBUSY);
-        child.takes_part = way == 1;
-        *child.at = 0;
-        pid_t pid = start(inherit, &child);
-        AWAIT(*child.at == 1);
-        kill_child(pid);
-        if (way == 0) {
-            CHECK_CODE(arrive(barrier, 0, &two), 0);
-            CHECK_CODE(pshm_wait_poll(&one), 1);
-        } else {
-            CHECK_CODE(arrive(barrier, 0, &two), PSHM_EBROKEN);
-            CHECK_BROKEN(barrier, PSHM_BREAK_DEATH, pid);
-        }
-    }
-    CHECK_OK(pshm_segment_close(segment));
-}
-
-/* With the most parties that there can be, the first index is one below PSHM_BARRIER_ACTION. */
-static void shouldRunNoActionThatAPeerMakesUp(void) {
-    pshm_barrier *barrier;
-    pshm_segment *segment = make(INT32_MAX, &barrier);
-    const pshm__barrier *shared = (const pshm__barrier *)(const void *)barrier->sync.events;
-    const pshm__stake *mine = &shared->stakes[segment->slot];
-    pshm_wait wait;
-    PSHM__STORE(mine->amount, 1, memory_order_relaxed);
-    PSHM__STORE(mine->count, UINT32_MAX, memory_order_relaxed);
-    CHECK_OK(pshm_barrier_prepare(barrier, 0, &wait));
-    CHECK_CODE(pshm_wait_poll(&wait), PSHM_EBUSY);
-    PSHM__STORE(shared->ends[1], 1 << 8, memory_order_relaxed); /* it has tripped */
-    CHECK_EQ(pshm_wait_poll(&wait), INT32_MAX - 1);
-    CHECK_OK(pshm_segment_close(segment));
-}
-
 int main(void) {
     check_begin(100);
     ran = shared_zeroes(sizeof(*ran));
@@ -892,14 +493,5 @@ int main(void) {
     RUN(shouldPassInTime);
     RUN(shouldBreakWhenInterrupted);
     RUN(shouldLetMoreThreadsThanPartiesThrough);
-    RUN(shouldBreakWhenAPartyDies);
-    RUN(shouldTellTheLast);
-    RUN(shouldCompleteWhatADeadOneHasBegun);
-    RUN(shouldTellAnActionOfADeath);
-    RUN(shouldBreakWhenTheDeadOnesSlotIsTaken);
-    RUN(shouldWaitForThoseThatAreStopped);
-    RUN(shouldKeepBarriersApart);
-    RUN(shouldBreakWhenAWaiterLeaves);
-    RUN(shouldHaveAChildAsAPartyFromItsFirstCall);
     return check_end();
 }

@@ -175,7 +175,7 @@ def meets_another(pid: int) -> bool:
     for path in Path("/dev/shm").glob(f"polyshm.anonymous-{pid}-*"):
         try:
             with SharedMemory.open(path.name.split(".", 1)[1]) as memory:
-                if memory.objects()[0].kind == "Barrier":
+                if any(each.kind == "Barrier" for each in memory.objects()):
                     return len({each.pid for each in memory.participants()} - {os.getpid()}) == 2
         except NotFound:
             pass

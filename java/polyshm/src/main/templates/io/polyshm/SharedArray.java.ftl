@@ -235,9 +235,8 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     }
 
     final ByteBuffer window(long index, int count) {
-        checkRange("asBuffer", index, count, length);
         memory.attachment().ensureOpen("asBuffer");
-        ensureOpen("asBuffer");
+        checkRange("asBuffer", index, count);
         long bytes = (long) count << shift;
         if (bytes > Integer.MAX_VALUE) {
             throw new IllegalArgumentException(
@@ -249,7 +248,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         return memory.attachment().window(address + (index << shift), bytes);
     }
 
-    private void ensureOpen(String operation) {
+    final void ensureOpen(String operation) {
         if (closed) {
             throw closedException(operation);
         }
@@ -275,6 +274,12 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                         + length
                         + "; take 0 to "
                         + (length - 1));
+    }
+
+    /** Of this array, which is to be open even if the range is empty. */
+    final void checkRange(String operation, long index, long count) {
+        ensureOpen(operation);
+        checkRange(operation, index, count, length);
     }
 
     static void checkRange(String operation, long index, long count, long length) {
@@ -749,7 +754,19 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
          * @throws ClosedException after close
          */
         public void fill(long from, long to, ${p} value) {
-            checkRange("fill", from, to - from, length);
+            ensureOpen("fill");
+            if (from < 0 || from > to || to > length) {
+                throw new IndexOutOfBoundsException(
+                        "fill: from="
+                                + from
+                                + ", to="
+                                + to
+                                + ", length="
+                                + length
+                                + "; take 0 to "
+                                + length
+                                + ", and not the larger one first");
+            }
             try {
                 for (long index = from; index < to; ) {
                     int count = inChunk(index, to - index);
@@ -809,7 +826,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
          * @throws ClosedException after close
          */
         public void copyTo(long index, ${p}[] target, int offset, int count) {
-            checkRange("copyTo", index, count, length);
+            checkRange("copyTo", index, count);
             checkRange("copyTo: target", offset, count, target.length);
             try {
                 for (int done = 0; done < count; ) {
@@ -852,7 +869,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
          * @throws ClosedException after close
          */
         public void copyFrom(long index, ${p}[] source, int offset, int count) {
-            checkRange("copyFrom", index, count, length);
+            checkRange("copyFrom", index, count);
             checkRange("copyFrom: source", offset, count, source.length);
             try {
                 for (int done = 0; done < count; ) {
@@ -878,9 +895,11 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
         /**
          * The elements in their order, each read by plain access when the stream comes to it.
          *
-         * @return a new stream
+         * @return a new stream; its end operation throws {@link ClosedException} if it reads after close
+         * @throws ClosedException after close
          */
         public ${stream} stream() {
+            ensureOpen("stream");
             return LongStream.range(0, length).${map}(this::get);
         }
 

@@ -16,6 +16,8 @@ import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledForJreRange;
+import org.junit.jupiter.api.condition.JRE;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -88,6 +90,17 @@ class LoadTest {
     void shouldNameThePlatformAndTheArtifactWhenThereAreNoNatives() throws Exception {
         assertThat(told(run("-Dorg.bytedeco.javacpp.platform=plan9-pdp11")))
                 .contains("platform=plan9-pdp11", "io.polyshm:polyshm", "JAVA_ENATIVES");
+    }
+
+    @Test
+    @EnabledForJreRange(min = JRE.JAVA_24)
+    void shouldNameTheOptionWhenTheJvmDeniesNativeAccess() throws Exception {
+        List<String> command = command(Program.class, "--illegal-native-access=deny");
+        command.removeIf(each -> each.startsWith("--enable-native-access"));
+
+        assertThat(told(Processes.output(new ProcessBuilder(command))))
+                .contains("--enable-native-access=ALL-UNNAMED")
+                .doesNotContain(CACHE);
     }
 
     @Test

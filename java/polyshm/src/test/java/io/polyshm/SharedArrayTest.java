@@ -219,6 +219,8 @@ class SharedArrayTest {
             assertThatThrownBy(() -> call(array, "fill", zero)).isInstanceOf(ClosedException.class);
             assertThatThrownBy(() -> call(array, "fill", 1L, 2L, zero))
                     .isInstanceOf(ClosedException.class);
+            assertThatThrownBy(() -> call(array, "fill", 1L, 1L, zero))
+                    .isInstanceOf(ClosedException.class);
         }
     }
 
@@ -231,6 +233,9 @@ class SharedArrayTest {
             assertThat(buffer.isDirect()).isTrue();
             assertThat(buffer.remaining()).isEqualTo(10);
             assertThat(((Buffer) call(array, "asBuffer", 4L, 3)).remaining()).isEqualTo(3);
+            for (long start : new long[] {0, 4, 10}) {
+                assertThat(((Buffer) call(array, "asBuffer", start, 0)).capacity()).isZero();
+            }
             call(array, "set", 9L, one);
             if (buffer instanceof IntBuffer ints) {
                 assertThat(ints.get(9)).isEqualTo(one);

@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.URL;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -164,6 +165,15 @@ public final class Native {
                         + platform
                         + " cannot be loaded: "
                         + cause.getMessage();
+        if (cause instanceof IllegalCallerException) {
+            String module = Native.class.getModule().getName();
+            return text
+                    + "; this JVM allows native code to those only that it is told of: start it with"
+                    + " --enable-native-access="
+                    + (module == null
+                            ? "ALL-UNNAMED"
+                            : module + "," + Loader.class.getModule().getName());
+        }
         try {
             if (findLibrary() != null) {
                 return text
@@ -472,6 +482,9 @@ public final class Native {
      * @param bytes at most {@link Integer#MAX_VALUE}
      */
     static ByteBuffer buffer(long address, long bytes) {
+        if (bytes == 0) { // for JavaCPP that is no limit, and it gives a buffer of one byte
+            return ByteBuffer.allocateDirect(0).order(ByteOrder.nativeOrder());
+        }
         // Only of its own classes does JavaCPP know that an element is one byte.
         return new BytePointer(new Window(address, bytes)).asByteBuffer();
     }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.benchmarks;
 
-import java.util.List;
+import java.util.Comparator;
 import org.openjdk.jmh.results.IterationResult;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
 
 /**
- * Passes over a shared array and one of the heap in one fork of JMH; figures are of one element.
+ * Passes over a shared array and one of the heap in one fork of JMH: of its iterations the one in
+ * the middle by the ratio. The figures are of one element.
  */
-final class ArrayTrial implements PairTrial {
+final class ArrayTrial implements Round {
     private static final int ITERATIONS = 15; // each on pages of its own
     private static final int LARGE_ITERATIONS = 5;
     private static final long MILLIS = 100;
@@ -36,7 +37,7 @@ final class ArrayTrial implements PairTrial {
     }
 
     @Override
-    public List<double[]> nanos() throws RunnerException {
+    public double[] nanos() throws RunnerException {
         boolean large = Pass.isLarge(length);
         ChainedOptionsBuilder options =
                 JmhTrial.options(
@@ -44,21 +45,25 @@ final class ArrayTrial implements PairTrial {
                                 operation,
                                 large ? LARGE_ITERATIONS : ITERATIONS,
                                 large ? LARGE_MILLIS : MILLIS)
+                        .threads(1) // the counters of several would be added up
                         .param("length", "" + length)
                         .param("reads", "" + reads);
         if (large) {
             options.jvmArgsAppend("-Xmx4g"); // else as much as users' JVMs have
         }
-        int elements = operation.equals("random") ? reads : length;
-        double perTurn = (double) elements * Pass.passes(elements);
-        return JmhTrial.fork(options).stream()
-                .map(
-                        iteration ->
-                                new double[] {
-                                    counter(iteration, "shared") / perTurn,
-                                    counter(iteration, "heap") / perTurn
-                                })
-                .toList();
+        double[][] sorted =
+                JmhTrial.fork(options).stream()
+                        .map(ArrayTrial::perElement)
+                        .sorted(Comparator.comparingDouble(each -> each[0] / each[1]))
+                        .toArray(double[][]::new);
+        return sorted[sorted.length / 2];
+    }
+
+    private static double[] perElement(IterationResult iteration) {
+        double elements = counter(iteration, "elements");
+        return new double[] {
+            counter(iteration, "shared") / elements, counter(iteration, "heap") / elements
+        };
     }
 
     private static double counter(IterationResult iteration, String name) {

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.openjdk.jmh.runner.RunnerException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -36,7 +37,7 @@ public final class Bench implements Callable<Integer> {
     @Option(
             names = "--plot",
             paramLabel = "FILE",
-            defaultValue = "build/bench/processes.svg",
+            defaultValue = "${env:POLYSHM_PLOT:-processes.svg}",
             description =
                     "Where to plot the throughput of a lock by the number of processes that want"
                             + " it, if all of these are measured: ${DEFAULT-VALUE}.")
@@ -69,7 +70,9 @@ public final class Bench implements Callable<Integer> {
         System.exit(bench.execute(args));
     }
 
-    /** What JMH throws says enough: that another one is running, for example. */
+    /**
+     * What JMH throws says enough, that another one is running, for example; if not, its causes do.
+     */
     private static int report(
             Exception failure, CommandLine command, CommandLine.ParseResult arguments)
             throws Exception {
@@ -77,7 +80,14 @@ public final class Bench implements Callable<Integer> {
             throw failure;
         }
         command.getErr().println("bench: " + failure.getMessage());
+        causes(failure).forEach(cause -> command.getErr().println("bench: because of " + cause));
         return CommandLine.ExitCode.SOFTWARE;
+    }
+
+    private static Stream<Throwable> causes(Throwable failure) {
+        return Stream.concat(
+                        Stream.of(failure.getSuppressed()), Stream.ofNullable(failure.getCause()))
+                .flatMap(cause -> Stream.concat(Stream.of(cause), causes(cause)));
     }
 
     @Override
@@ -90,10 +100,24 @@ public final class Bench implements Callable<Integer> {
                     spec.commandLine(),
                     "bench: no operation has any of these in its name: " + words);
         }
-        for (Comparison each : wanted) {
-            System.out.println("measuring: " + each.operation());
-            each.run(quick ? 1 : Integer.MAX_VALUE);
+        List<Comparison> measured = new ArrayList<>();
+        try {
+            for (Comparison each : wanted) {
+                System.out.println("measuring: " + each.operation());
+                each.run(quick ? 1 : Integer.MAX_VALUE);
+                measured.add(each);
+            }
+        } finally {
+            print(measured);
         }
+        if (wanted.containsAll(contended.values())) {
+            Plot.write(plot, contended);
+            System.out.println("Throughput by the number of processes: " + plot);
+        }
+        return CommandLine.ExitCode.OK;
+    }
+
+    private static void print(List<Comparison> measured) {
         System.out.println();
         System.out.printf(
                 "JDK %s, %d cores, %s%n",
@@ -101,15 +125,10 @@ public final class Bench implements Callable<Integer> {
                 Runtime.getRuntime().availableProcessors(),
                 System.getProperty("os.arch"));
         System.out.println(Comparison.HEADING);
-        wanted.forEach(each -> each.rows().forEach(System.out::println));
+        measured.forEach(each -> each.rows().forEach(System.out::println));
         System.out.println(
                 "Times are of one operation or element; they and the ratios are medians of several"
                         + " JVMs or runs.");
-        if (wanted.containsAll(contended.values())) {
-            Plot.write(plot, contended);
-            System.out.println("Throughput by the number of processes: " + plot);
-        }
-        return CommandLine.ExitCode.OK;
     }
 
     private List<Comparison> all() throws IOException {
@@ -222,7 +241,7 @@ public final class Bench implements Callable<Integer> {
         return new Comparison(
                 operation + " of " + what,
                 new ArrayTrial(benchmark, operation, length, reads),
-                3,
+                Pass.isLarge(length) ? 3 : 5,
                 "heap array",
                 bar);
     }

@@ -15,17 +15,18 @@ final class Comparison {
     private static final int PATIENCE = 4; // times as many rounds as planned
     private static final double STEADY = 0.08; // of the ratio
 
-    private record Reference(String name, Trial trial, double bar) {}
+    private record Reference(String name, double bar) {}
 
     private final String operation;
-    private final PairTrial round; // of ours and all references
+    private final Round round;
     private final int rounds;
+    private final List<Trial> trials = new ArrayList<>(); // if each has one of its own
     private final List<Reference> references = new ArrayList<>();
     private final List<double[]> results =
             new ArrayList<>(); // of each round: ours, then the others
 
     /**
-     * Describes one.
+     * Describes one whose references are measured each by itself.
      *
      * @param operation its name
      * @param ours how it is measured
@@ -33,24 +34,38 @@ final class Comparison {
      */
     Comparison(String operation, Trial ours, int rounds) {
         this.operation = operation;
-        this.round = () -> List.of(byTurns(ours));
+        this.round = this::byTurns;
         this.rounds = rounds;
+        trials.add(ours);
     }
 
-    /** Describes one whose only reference is measured together with ours. */
-    Comparison(String operation, PairTrial both, int rounds, String reference, double bar) {
+    /**
+     * Describes one whose only reference is measured together with ours.
+     *
+     * @param bar see {@link #with}
+     */
+    Comparison(String operation, Round both, int rounds, String reference, double bar) {
         this.operation = operation;
         this.round = both;
         this.rounds = rounds;
-        with(reference, null, bar);
+        references.add(new Reference(reference, bar));
     }
 
     /**
      * Adds what to compare with: ours is to take at most {@code bar} times as long; 0 for no bar.
      */
     Comparison with(String name, Trial trial, double bar) {
-        references.add(new Reference(name, trial, bar));
+        references.add(new Reference(name, bar));
+        trials.add(trial);
         return this;
+    }
+
+    private double[] byTurns() throws Exception {
+        double[] result = new double[trials.size()];
+        for (int i = 0; i < result.length; i++) {
+            result[i] = trials.get(i).nanos();
+        }
+        return result;
     }
 
     String operation() {
@@ -64,17 +79,8 @@ final class Comparison {
     void run(int atMostRounds) throws Exception {
         int most = Math.min(atMostRounds, PATIENCE * rounds);
         for (int done = 0; done < most && (done < rounds || !isSteady()); done++) {
-            results.addAll(round.nanos());
+            results.add(round.nanos());
         }
-    }
-
-    private double[] byTurns(Trial ours) throws Exception {
-        double[] result = new double[1 + references.size()];
-        result[0] = ours.nanos();
-        for (int i = 0; i < references.size(); i++) {
-            result[1 + i] = references.get(i).trial().nanos();
-        }
-        return result;
     }
 
     /** The middle half of the ratios that count lies close together. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.benchmarks;
 
+import java.util.ArrayDeque;
+import java.util.Queue;
 import java.util.SplittableRandom;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Level;
@@ -8,12 +10,18 @@ import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.infra.Blackhole;
 
-/** A shared array and one of the heap, which are passed by turns within one JVM. */
+/** A shared array and one of the heap, which one JVM goes through by turns. */
 @State(Scope.Benchmark)
 public abstract class Pass {
-    private static final int ELEMENTS_PER_TURN = 1 << 20;
+    /**
+     * A short turn would measure the change of turns, and what the other array did to the caches.
+     */
+    private static final int ELEMENTS_PER_TURN = 1 << 22;
+
+    private static final int KEPT = 4; // pairs of arrays
 
     /** Elements of either array. */
     @Param("65536")
@@ -26,14 +34,14 @@ public abstract class Pass {
     /** Those to be read at random. */
     int[] indexes;
 
-    /** Passes all elements; its result keeps the compiler from leaving that out. */
+    private final Queue<Runnable> ends = new ArrayDeque<>();
+
+    /** Goes through all elements; its result keeps the compiler from leaving that out. */
     interface Loop {
         double pass();
     }
 
-    /**
-     * The fastest turn of either in an iteration: other work of the machine only ever adds to one.
-     */
+    /** The fastest turns of an iteration: other work of the machine only ever adds to one. */
     @AuxCounters(AuxCounters.Type.EVENTS)
     @State(Scope.Thread)
     public static class Fastest {
@@ -42,41 +50,55 @@ public abstract class Pass {
 
         /** Nanoseconds of a turn of the heap array. */
         public long heap;
+
+        /** Of how many elements a turn is. */
+        public long elements;
     }
 
     static boolean isLarge(int length) {
         return length > 1 << 24;
     }
 
-    /** How many passes there are in a turn: a short one would measure the change of turns. */
-    static int passes(int elements) {
-        return Math.max(1, ELEMENTS_PER_TURN / elements);
-    }
-
     /**
      * Makes the arrays, and for each iteration two more: which pages of memory the system gives an
-     * array is luck, and makes a difference of a tenth. A large one has its share of all kinds.
+     * array is luck, and makes a difference of a tenth. So those before stay for a while. A large
+     * array has its share of all kinds.
      */
     @Setup(Level.Iteration)
     public void begin() {
         if (indexes == null || !isLarge(length)) {
             indexes = new SplittableRandom(1).ints(reads, 0, length).toArray();
-            makeArrays();
+            ends.add(makeArrays());
+        }
+        if (ends.size() > KEPT) {
+            ends.remove().run();
         }
     }
 
-    /** Makes other arrays, while those before stay, and touches all of them. */
-    abstract void makeArrays();
+    /** Ends all arrays. */
+    @TearDown
+    public void close() {
+        ends.forEach(Runnable::run);
+    }
+
+    /**
+     * Makes other arrays, and touches all of them.
+     *
+     * @return their end
+     */
+    abstract Runnable makeArrays();
 
     /** One turn of each. */
     static void byTurns(int elements, Loop shared, Loop heap, Fastest fastest, Blackhole sink) {
-        fastest.shared = faster(fastest.shared, turn(elements, shared, sink));
-        fastest.heap = faster(fastest.heap, turn(elements, heap, sink));
+        int passes = Math.max(1, ELEMENTS_PER_TURN / elements);
+        fastest.elements = (long) elements * passes;
+        fastest.shared = faster(fastest.shared, turn(passes, shared, sink));
+        fastest.heap = faster(fastest.heap, turn(passes, heap, sink));
     }
 
-    private static long turn(int elements, Loop loop, Blackhole sink) {
+    private static long turn(int passes, Loop loop, Blackhole sink) {
         long start = System.nanoTime();
-        for (int i = passes(elements); i > 0; i--) {
+        for (int i = 0; i < passes; i++) {
             sink.consume(loop.pass());
         }
         return System.nanoTime() - start;

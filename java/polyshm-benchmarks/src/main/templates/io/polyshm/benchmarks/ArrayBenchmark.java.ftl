@@ -2,12 +2,10 @@
 package io.polyshm.benchmarks;
 
 import io.polyshm.SharedArray;
-import java.util.ArrayList;
+import java.lang.ref.Reference;
 import java.util.Arrays;
-import java.util.List;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.CompilerControl;
-import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.infra.Blackhole;
 
 /** Sum, fill and random reads of arrays. The figures are those of {@link Pass.Fastest}. */
@@ -18,28 +16,21 @@ public final class ArrayBenchmark {
 
     /** Of {@code ${p}}. */
     public static class Of${t.name} extends Pass {
-        private final List<Object> all = new ArrayList<>();
         private SharedArray.Of${t.name} shared;
         private ${p}[] heap;
 
         @Override
-        void makeArrays() {
-            shared = SharedArray.of${t.name}s(length);
-            shared.fill(1);
-            all.add(shared);
-            heap = new ${p}[length];
-            Arrays.fill(heap, 1);
-            all.add(heap);
-        }
-
-        /** Closes the arrays. */
-        @TearDown
-        public void close() {
-            for (Object array : all) {
-                if (array instanceof SharedArray) {
-                    ((SharedArray) array).close();
-                }
-            }
+        Runnable makeArrays() {
+            SharedArray.Of${t.name} made = SharedArray.of${t.name}s(length);
+            ${p}[] other = new ${p}[length];
+            made.fill(1);
+            Arrays.fill(other, 1);
+            shared = made;
+            heap = other;
+            return () -> {
+                made.close();
+                Reference.reachabilityFence(other); // its pages are taken for as long
+            };
         }
 
         /** The sum of all elements. */

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the scripts: goes to the root of the checkout; `need` sees to tools, `build` and `run` to Java.
 
+caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 say() { printf '==> %s\n' "$*"; }
@@ -113,9 +114,11 @@ build() { # build <module> [tests]: packages java/<module>, unless that is newer
 
 jvm_options=() # for run
 
-run() { # run <module> <main class> [<argument>...]: becomes the program, which may stand among the tests
-    local classpath
-    classpath=java/$1/target/classes:java/$1/target/test-classes:$(cat "java/$1/target/classpath")
+# Becomes the program, which may stand among the tests; in another folder if run_in names one.
+run() { # run <module> <main class> [<argument>...]
+    local target=$PWD/java/$1/target classpath
+    classpath=$target/classes:$target/test-classes:$(cat "$target/classpath")
+    cd "${run_in:-.}"
     exec "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED "${jvm_options[@]}" \
         -cp "$classpath" "${@:2}"
 }

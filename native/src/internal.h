@@ -138,6 +138,8 @@ int pshm__fail(int code, const char *format, ...) __attribute__((format(printf, 
 /* Put what was being done, "open: name=bids", in front of the detail and return the code. */
 int pshm__while(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+#define PSHM__ABSENT "there is no such segment; check the name, or create it first"
+
 /* ---- name.c ---- */
 
 int pshm__name_check(const char *operation, const char *name);

@@ -45,7 +45,7 @@ int pshm__lifecycle_inspect(pshm__file file, pshm__header *header, bool *dead) {
     if (code != 0)
         return code;
     if (!info.regular)
-        return pshm__fail(PSHM_ELAYOUT, "not a regular file; remove it");
+        return pshm__fail(PSHM_ELAYOUT, "it is a pipe or a device, and no segment; unlink it");
     code = pshm__header_read(file, info.size_bytes, header);
     if (code < 0)
         return code;
@@ -67,9 +67,8 @@ int pshm_segment_unlink(const char *name) {
         return pshm__while(code, "unlink: name=%s", name);
     code = pshm__lifecycle_enter(file);
     if (code == 0) {
-        code = pshm__os_file_is_named(file, name)
-                   ? pshm__os_file_unlink(name)
-                   : pshm__fail(PSHM_ENOENT, "there is no such segment");
+        code = pshm__os_file_is_named(file, name) ? pshm__os_file_unlink(name)
+                                                  : pshm__fail(PSHM_ENOENT, PSHM__ABSENT);
         pshm__lifecycle_leave(file);
     }
     pshm__os_file_close(file);
@@ -104,9 +103,11 @@ int pshm__lifecycle_bury(const char *name, int how) {
         return code == PSHM_ENOENT ? 0 : code;
     code = pshm__os_file_info(file, &info);
     if (code == 0 && !info.own)
-        code = pshm__fail(PSHM_EACCES, "it belongs to another user, uid=%" PRIu64, info.owner);
+        code = pshm__fail(PSHM_EACCES,
+                          "it belongs to another user, uid=%" PRIu64 "; let that user unlink it",
+                          info.owner);
     if (code == 0 && !info.regular)
-        code = pshm__fail(PSHM_ELAYOUT, "not a regular file; remove it");
+        code = pshm__fail(PSHM_ELAYOUT, "it is a pipe or a device, and no segment; unlink it");
     if (code == 0) {
         code =
             how == PSHM__PATIENTLY ? pshm__lifecycle_enter(file) : pshm__lifecycle_try_enter(file);

@@ -21,7 +21,7 @@
 
 typedef struct pshm__file_info {
     uint64_t size_bytes;
-    bool regular;   /* not a folder, pipe or device */
+    bool regular;   /* not a pipe or device */
     bool linked;    /* it has a name still */
     bool own;       /* it belongs to the user of this process */
     uint64_t owner; /* the user it belongs to, for messages */

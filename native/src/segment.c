@@ -223,9 +223,12 @@ static int create_file(const char *name, uint32_t permissions, pshm__file *out) 
         pshm__file_info info;
         int code = pshm__os_file_create(name, permissions, &file);
         if (code == PSHM_EEXIST) {
-            if (pshm__lifecycle_bury(name, PSHM__PATIENTLY) >= 0)
+            code = pshm__lifecycle_bury(name, PSHM__PATIENTLY);
+            if (code >= 0)
                 continue;
-            return pshm__fail(PSHM_EEXIST, "a segment of that name exists; open or unlink it");
+            if (code == PSHM_EBUSY || code == PSHM_EEXIST)
+                return pshm__fail(PSHM_EEXIST, "a segment of that name exists; open or unlink it");
+            return pshm__while(PSHM_EEXIST, "the name is taken; take another, or free it");
         }
         if (code != 0)
             return code;
@@ -339,7 +342,7 @@ static int open_file(const char *name, pshm__file file, pshm_segment **out) {
     pshm__header header;
     bool dead;
     if (!pshm__os_file_is_named(file, name))
-        return pshm__fail(PSHM_ENOENT, "there is no such segment");
+        return pshm__fail(PSHM_ENOENT, PSHM__ABSENT);
     int code = pshm__lifecycle_inspect(file, &header, &dead);
     if (code < 0)
         return code;
@@ -347,7 +350,7 @@ static int open_file(const char *name, pshm__file file, pshm_segment **out) {
         return attach(name, file, &header, out);
     code = pshm__lifecycle_unlink(file, name);
     return code == 0 ? pshm__fail(PSHM_ENOENT, "there is no such segment: what its dead processes "
-                                               "left has gone")
+                                               "left has gone; create it anew")
                      : pshm__while(code, "its processes are dead, and it cannot be removed");
 }
 

@@ -168,6 +168,7 @@ static void shouldTellWhenThereAreNoMoreFiles(void) {
         made++;
     CHECK_CODE(code, PSHM_EFULL);
     CHECK_DETAIL("no room for another file");
+    CHECK_DETAIL("nr_inodes");
     CHECK(made > 0);
     while (made > 0)
         CHECK_OK(pshm_segment_close(segments[--made]));
@@ -191,6 +192,51 @@ static void shouldTellWhenReadOnly(void) {
     unmount_folder();
 }
 
+/* It is the folder that denies it: there is no segment whose owner or permissions could. */
+static void expect_denied(int code) {
+    CHECK_CODE(code, PSHM_EACCES);
+    CHECK_DETAIL(CHECK_FOLDER " does not permit it to uid=65534; ");
+    CHECK_DETAIL("chmod 1777");
+}
+
+static void nobody_tries(void *argument) {
+    const mode_t *mode = argument;
+    pshm_segment *segment;
+    CHECK_EQ(setgid(65534), 0);
+    CHECK_EQ(setuid(65534), 0);
+    expect_denied(pshm_segment_create("new", 64, NULL, &segment));
+    CHECK_DETAIL("create: name=new");
+    expect_denied(pshm_segment_create(NULL, 64, NULL, &segment));
+    expect_denied(pshm_segment_open_or_create("new", 64, NULL, &segment));
+    if (*mode == 0755) {
+        CHECK_CODE(pshm_segment_open("new", NULL, &segment), PSHM_ENOENT);
+        expect_denied(pshm_segment_unlink("mine"));
+        CHECK_CODE(pshm_segment_open("roots", NULL, &segment), PSHM_EACCES);
+        CHECK_DETAIL("permission denied to uid=65534; act as its owner, uid=0");
+    } else {
+        expect_denied(pshm_segment_open("mine", NULL, &segment));
+        expect_denied(pshm_segment_unlink("mine"));
+        expect_denied(pshm_reap());
+    }
+}
+
+static void shouldTellWhenTheFolderDeniesIt(void) {
+    mode_t modes[] = {0755, 0700};
+    mount_folder(0, "size=1m,mode=1777");
+    pshm_segment *segment;
+    CHECK_OK(pshm_segment_create("roots", 64, NULL, &segment));
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_OK(pshm_segment_create("mine", 64, NULL, &segment));
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_EQ(chown(path_of_name("mine"), 65534, 65534), 0);
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        CHECK_EQ(chmod(CHECK_FOLDER, modes[i]), 0);
+        CHECK_JOIN(start(nobody_tries, &modes[i]));
+        CHECK_EQ(files(), 2);
+    }
+    unmount_folder();
+}
+
 /* The parent folder's only other way: a file system over /dev that has no shm in it. */
 static void shouldTellWhenAbsent(void) {
     if (mount("tmpfs", "/dev", "tmpfs", 0, "size=64k,mode=755") != 0)
@@ -202,6 +248,14 @@ static void shouldTellWhenAbsent(void) {
     CHECK_CODE(pshm_segment_open("new", NULL, &segment), PSHM_EUNAVAILABLE);
     CHECK_CODE(pshm_segment_open_or_create("new", 64, NULL, &segment), PSHM_EUNAVAILABLE);
     CHECK_CODE(pshm_segment_unlink("new"), PSHM_EUNAVAILABLE);
+    CHECK_CODE(pshm_reap(), PSHM_EUNAVAILABLE);
+
+    const int file = open(CHECK_FOLDER, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    CHECK(file >= 0);
+    close(file);
+    CHECK_CODE(pshm_segment_create("new", 64, NULL, &segment), PSHM_EUNAVAILABLE);
+    CHECK_DETAIL("create: name=new, bytes=64: /dev/shm is not a directory; ");
+    CHECK_CODE(pshm_segment_open("new", NULL, &segment), PSHM_EUNAVAILABLE);
     CHECK_CODE(pshm_reap(), PSHM_EUNAVAILABLE);
     CHECK_EQ(umount2("/dev", MNT_DETACH), 0);
 }
@@ -217,6 +271,7 @@ int main(void) {
     RUN(shouldStandARaceForTheLastBytes);
     RUN(shouldTellWhenThereAreNoMoreFiles);
     RUN(shouldTellWhenReadOnly);
+    RUN(shouldTellWhenTheFolderDeniesIt);
     RUN(shouldTellWhenAbsent);
     return check_end();
 }

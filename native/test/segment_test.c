@@ -6,8 +6,10 @@
 
 #include <spawn.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <sys/un.h>
 
 static mode_t mode_of(const char *name) {
     struct stat status;
@@ -133,6 +135,52 @@ static void shouldTellOfALimitedFileSize(void) {
     CHECK_JOIN(start(limited, (void *)(uintptr_t)name)); /* and not of a SIGXFSZ */
 }
 
+static void open_with_no_descriptor_left(void *argument) {
+    const char *name = argument;
+    const struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    pshm_segment *segment;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_CODE(pshm_segment_open(name, NULL, &segment), PSHM_EOS);
+    CHECK_DETAIL("too many open files");
+    CHECK_DETAIL("ulimit -n");
+    CHECK_CODE(pshm_segment_create(name_of("another"), 64, NULL, &segment), PSHM_EOS);
+    CHECK_DETAIL("ulimit -n");
+    CHECK_CODE(pshm_segment_create(NULL, 64, NULL, &segment), PSHM_EOS);
+    CHECK_DETAIL("ulimit -n");
+}
+
+static void shouldTellOfALimitedNumberOfFiles(void) {
+    const char *name = name_of("nofile");
+    pshm_segment *segment;
+    CHECK_OK(pshm_segment_create(name, 64, NULL, &segment));
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_JOIN(start(open_with_no_descriptor_left, (void *)(uintptr_t)name));
+    CHECK_OK(pshm_segment_unlink(name));
+}
+
+static void open_with_no_memory_left(void *argument) {
+    const char *name = argument;
+    const struct rlimit limit = {.rlim_cur = 16 << 20, .rlim_max = 16 << 20};
+    pshm_segment *segment;
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    CHECK_CODE(pshm_segment_open(name, NULL, &segment), PSHM_ENOMEM);
+    CHECK_DETAIL("bytes=");
+    CHECK_DETAIL("ulimit -v");
+}
+
+static void shouldTellOfALimitedAddressSpace(void) {
+    const char *name = name_of("as");
+    pshm_segment *segment;
+    if (CHECK_ASAN || CHECK_TSAN) {
+        printf("    skipped: sanitizers take what is left\n");
+        return;
+    }
+    CHECK_OK(pshm_segment_create(name, 32 << 20, NULL, &segment));
+    CHECK_OK(pshm_segment_close(segment));
+    CHECK_JOIN(start(open_with_no_memory_left, (void *)(uintptr_t)name));
+    CHECK_OK(pshm_segment_unlink(name));
+}
+
 static void on_tick(int signal) { (void)signal; }
 
 /* Some kernels take back a whole reservation when a signal comes. */
@@ -166,7 +214,9 @@ static void shouldTellThatItExistsOrIsAbsent(void) {
     const char *name = name_of("exists");
     pshm_segment *segment, *second;
     CHECK_CODE(pshm_segment_open(name, NULL, &second), PSHM_ENOENT);
-    CHECK_DETAIL("no such segment");
+    CHECK_DETAIL("there is no such segment; check the name, or create it first");
+    CHECK_CODE(pshm_segment_unlink(name), PSHM_ENOENT);
+    CHECK_DETAIL("there is no such segment; check the name");
     CHECK_OK(pshm_segment_create(name, 64, NULL, &segment));
     CHECK_CODE(pshm_segment_create(name, 64, NULL, &second), PSHM_EEXIST);
     CHECK_DETAIL(name);
@@ -208,8 +258,11 @@ static void shouldNotFollowASymbolicLink(void) {
     CHECK_OK(pshm_segment_create(target, 64, NULL, &segment));
     CHECK_EQ(symlink(path_of_name(target), path_of_name(name)), 0);
     CHECK_CODE(pshm_segment_open(name, NULL, &through), PSHM_EACCES);
+    CHECK_DETAIL(path_of_name(name));
     CHECK_DETAIL("symbolic link");
     CHECK_CODE(pshm_segment_create(name, 64, NULL, &through), PSHM_EEXIST);
+    CHECK_DETAIL(path_of_name(name));
+    CHECK_DETAIL("is a symbolic link, which is never followed; remove it");
     CHECK_CODE(pshm_segment_open_or_create(name, 64, NULL, &through), PSHM_EACCES);
     CHECK(pshm_reap() >= 0);
     CHECK(exists(name));
@@ -242,6 +295,7 @@ static void shouldRefuseForeignFilesAndLeaveThem(void) {
         CHECK_CODE(pshm_segment_open(name, NULL, &segment), PSHM_ELAYOUT);
         CHECK_DETAIL("not a polyshm segment");
         CHECK_CODE(pshm_segment_create(name, 64, NULL, &segment), PSHM_EEXIST);
+        CHECK_DETAIL("not a polyshm segment; unlink it");
         CHECK_CODE(pshm_segment_open_or_create(name, 64, NULL, &segment), PSHM_ELAYOUT);
         CHECK(pshm_reap() >= 0);
         CHECK(exists(name));
@@ -251,23 +305,44 @@ static void shouldRefuseForeignFilesAndLeaveThem(void) {
     CHECK_EQ(descriptors(), before);
 }
 
-static void shouldRefuseWhatIsNotAFile(void) {
-    const char *name = name_of("kind");
+/* Each says what stands there, and how to be rid of it, and leaves it. */
+static void expect_refused(const char *name, const char *what) {
     pshm_segment *segment;
-    CHECK_EQ(mkdir(path_of_name(name), 0700), 0);
     CHECK_CODE(pshm_segment_open(name, NULL, &segment), PSHM_ELAYOUT);
-    CHECK_DETAIL("not a regular file");
+    CHECK_DETAIL(what);
     CHECK_CODE(pshm_segment_create(name, 64, NULL, &segment), PSHM_EEXIST);
+    CHECK_DETAIL(what);
+    CHECK_DETAIL("the name is taken; take another, or free it: ");
     CHECK_CODE(pshm_segment_open_or_create(name, 64, NULL, &segment), PSHM_ELAYOUT);
-    CHECK_CODE(pshm_segment_unlink(name), PSHM_ELAYOUT);
-    CHECK(pshm_reap() >= 0);
-    CHECK_EQ(rmdir(path_of_name(name)), 0);
-
-    CHECK_EQ(mkfifo(path_of_name(name), 0600), 0);
-    CHECK_CODE(pshm_segment_open(name, NULL, &segment), PSHM_ELAYOUT);
-    CHECK_CODE(pshm_segment_open_or_create(name, 64, NULL, &segment), PSHM_ELAYOUT);
+    CHECK_DETAIL(what);
     CHECK(pshm_reap() >= 0);
     CHECK(exists(name));
+}
+
+static void expect_not_to_be_unlinked(const char *name, const char *what) {
+    char text[200];
+    snprintf(text, sizeof(text), "%s is a %s, and no segment; remove it", path_of_name(name), what);
+    expect_refused(name, text);
+    CHECK_CODE(pshm_segment_unlink(name), PSHM_ELAYOUT);
+    CHECK_DETAIL(text);
+}
+
+static void shouldRefuseWhatIsNotAFile(void) {
+    const char *name = name_of("kind");
+    CHECK_EQ(mkdir(path_of_name(name), 0700), 0);
+    expect_not_to_be_unlinked(name, "directory");
+    CHECK_EQ(rmdir(path_of_name(name)), 0);
+
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path_of_name(name));
+    const int end = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(bind(end, (const struct sockaddr *)&address, sizeof(address)), 0);
+    close(end);
+    expect_not_to_be_unlinked(name, "socket or a device");
+    CHECK_EQ(unlink(path_of_name(name)), 0);
+
+    CHECK_EQ(mkfifo(path_of_name(name), 0600), 0);
+    expect_refused(name, "it is a pipe or a device, and no segment; unlink it");
     CHECK_OK(pshm_segment_unlink(name));
     CHECK(!exists(name));
 }
@@ -287,7 +362,7 @@ static void nobody_opens(void *argument) {
     become_nobody();
     CHECK_CODE(pshm_segment_open(name_of("private"), NULL, &segment), PSHM_EACCES);
     CHECK_DETAIL("permission denied");
-    CHECK_DETAIL("uid=65534");
+    CHECK_DETAIL("uid=65534; act as its owner, uid=0,");
     CHECK_CODE(pshm_segment_open(name_of("private"), &trusting, &segment), PSHM_EACCES);
     CHECK_CODE(pshm_segment_open_or_create(name_of("private"), 64, NULL, &segment), PSHM_EACCES);
     CHECK_CODE(pshm_segment_unlink(name_of("private")), PSHM_EACCES);
@@ -297,6 +372,9 @@ static void nobody_opens(void *argument) {
     CHECK_DETAIL("uid=0");
     CHECK_DETAIL("allow_other_owner");
     CHECK_CODE(pshm_segment_unlink(name_of("public")), PSHM_EACCES); /* the folder is sticky */
+    CHECK_DETAIL("only its owner may remove it");
+    CHECK_CODE(pshm_segment_create(name_of("public"), 64, NULL, &segment), PSHM_EEXIST);
+    CHECK_DETAIL("another user, uid=0; let that user unlink it");
     CHECK_OK(pshm_segment_open(name_of("public"), &trusting, &segment));
     CHECK_OK(pshm_segment_close(segment));
 
@@ -591,6 +669,8 @@ int main(void) {
     RUN(shouldRefuseBadNames);
     RUN(shouldRefuseBadSizes);
     RUN(shouldTellOfALimitedFileSize);
+    RUN(shouldTellOfALimitedNumberOfFiles);
+    RUN(shouldTellOfALimitedAddressSpace);
     RUN(shouldCreateUnderAStormOfSignals);
     RUN(shouldRefuseBadOptions);
     RUN(shouldTellThatItExistsOrIsAbsent);

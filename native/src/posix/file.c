@@ -23,49 +23,69 @@
 #define PREFIX "polyshm."
 #define PIECE ((uint64_t)4 << 20) /* bytes reserved by one call */
 
+#define SHM_NAME(path) ((path) + sizeof(FOLDER) - 1) /* as shm_open takes it */
+
 typedef struct shm_path {
-    char text[1 + sizeof(PREFIX) + PSHM_NAME_BYTES];
+    char text[sizeof(FOLDER "/" PREFIX) + PSHM_NAME_BYTES];
 } shm_path;
 
 static shm_path path_of(const char *name) {
     shm_path result;
-    snprintf(result.text, sizeof(result.text), "/" PREFIX "%s", name);
+    snprintf(result.text, sizeof(result.text), FOLDER "/" PREFIX "%s", name);
     return result;
 }
 
-static int failed(const char *call, int error) {
+int pshm__os_failed(const char *call, int error) {
+    switch (error) {
+    case EMFILE:
+        return pshm__fail(PSHM_EOS, "%s: too many open files; close some, or raise ulimit -n",
+                          call);
+    case ENFILE:
+        return pshm__fail(PSHM_EOS,
+                          "%s: too many open files in the system; raise sysctl fs.file-max", call);
+    case ENOMEM: return pshm__fail(PSHM_ENOMEM, "%s: out of memory", call);
+    default: return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
+    }
+}
+
+/* `path` is that of the file if a file is to be opened. Whatever else is denied, the folder denies
+ * it. */
+static int failed(const char *call, const char *path, int error) {
+    struct stat status;
     switch (error) {
     case ENOENT:
         if (access(FOLDER, F_OK) != 0)
-            return pshm__fail(PSHM_EUNAVAILABLE, "%s: " FOLDER " is absent; mount a tmpfs there",
-                              call);
-        return pshm__fail(PSHM_ENOENT, "%s: there is no such segment", call);
-    case EROFS:
-        return pshm__fail(PSHM_EUNAVAILABLE, "%s: " FOLDER " is read-only; mount it writable",
-                          call);
-    case ENOSYS:
-        return pshm__fail(PSHM_EUNAVAILABLE, "%s: " FOLDER " is not a tmpfs; mount one there",
-                          call);
-    case EEXIST:
-        return pshm__fail(PSHM_EEXIST, "%s: a segment of that name exists; open or unlink it",
-                          call);
+            return pshm__fail(PSHM_EUNAVAILABLE, FOLDER " is absent; mount a tmpfs there");
+        return pshm__fail(PSHM_ENOENT, PSHM__ABSENT);
+    case ENOTDIR:
+        return pshm__fail(PSHM_EUNAVAILABLE, FOLDER " is not a directory; remove it, make one, "
+                                                    "and mount a tmpfs there");
+    case EROFS: return pshm__fail(PSHM_EUNAVAILABLE, FOLDER " is read-only; mount it writable");
+    case ENOSYS: return pshm__fail(PSHM_EUNAVAILABLE, FOLDER " is not a tmpfs; mount one there");
+    case EEXIST: return pshm__fail(PSHM_EEXIST, "a file of that name exists; remove it");
     case EACCES:
     case EPERM:
-        return pshm__fail(
-            PSHM_EACCES,
-            "%s: permission denied to uid=%u; act as its owner, or have it created with "
-            "wider permissions",
-            call, (unsigned)geteuid());
-    case ELOOP:
+        if (path == NULL || lstat(path, &status) != 0)
+            return pshm__fail(PSHM_EACCES,
+                              FOLDER " does not permit it to uid=%u; have its owner chmod 1777 it",
+                              (unsigned)geteuid());
         return pshm__fail(PSHM_EACCES,
-                          "%s: " FOLDER "/" PREFIX
-                          "<name> is a symbolic link, which is never followed; remove it",
-                          call);
+                          "permission denied to uid=%u; act as its owner, uid=%u, or have it "
+                          "created with wider permissions",
+                          (unsigned)geteuid(), (unsigned)status.st_uid);
+    case ELOOP:
+        return pshm__fail(PSHM_EACCES, "%s is a symbolic link, which is never followed; remove it",
+                          path);
     case EISDIR:
-    case ENXIO: return pshm__fail(PSHM_ELAYOUT, "%s: not a regular file; remove it", call);
+        return pshm__fail(PSHM_ELAYOUT, "%s is a directory, and no segment; remove it", path);
+    case ENXIO:
+        return pshm__fail(PSHM_ELAYOUT, "%s is a socket or a device, and no segment; remove it",
+                          path);
     case ENOSPC:
-    case EDQUOT: return pshm__fail(PSHM_EFULL, "%s: no room for another file in " FOLDER, call);
-    default: return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
+    case EDQUOT:
+        return pshm__fail(PSHM_EFULL, "no room for another file in " FOLDER
+                                      "; remove what is not used, or mount it with more nr_inodes");
+    default: return pshm__os_failed(call, error);
     }
 }
 
@@ -134,10 +154,12 @@ static int open_file(const char *path, int flags, mode_t permissions, bool for_c
             PSHM__KILL_POINT("shm_open", 0);
         do {
             fd = for_child ? open(path, O_RDWR | O_CLOEXEC)
-                           : shm_open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, permissions);
+                           : shm_open(SHM_NAME(path), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW,
+                                      permissions);
         } while (fd < 0 && errno == EINTR);
         if (fd < 0) {
-            code = failed("shm_open", errno == EINVAL ? EISDIR : errno); /* glibc's name for it */
+            const int error = errno == EINVAL ? EISDIR : errno; /* glibc's name for it */
+            code = failed(for_child ? "open" : "shm_open", path, error);
         } else {
             files[file_count++] = (open_fd){fd, for_child};
             *out = fd;
@@ -172,7 +194,7 @@ int pshm__os_file_create(const char *name, uint32_t permissions, pshm__file *out
         int error = errno;
         pshm__os_file_unlink(name);
         pshm__os_file_close(fd);
-        return failed("fchmod", error);
+        return pshm__os_failed("fchmod", error);
     }
     *out = fd;
     return 0;
@@ -192,7 +214,7 @@ int pshm__os_file_open_for_child(pshm__file file, pshm__file *out) {
 int pshm__os_file_info(pshm__file file, pshm__file_info *out) {
     struct stat status;
     if (fstat(file, &status) != 0)
-        return failed("fstat", errno);
+        return pshm__os_failed("fstat", errno);
     out->size_bytes = (uint64_t)status.st_size;
     out->regular = S_ISREG(status.st_mode);
     out->linked = status.st_nlink > 0;
@@ -207,7 +229,7 @@ int pshm__os_file_read(pshm__file file, void *out, size_t bytes, size_t *out_cou
         count = pread(file, out, bytes, 0);
     } while (count < 0 && errno == EINTR);
     *out_count = count < 0 ? 0 : (size_t)count;
-    return count < 0 ? failed("pread", errno) : 0;
+    return count < 0 ? pshm__os_failed("pread", errno) : 0;
 }
 
 int pshm__os_file_reserve(pshm__file file, uint64_t bytes) {
@@ -240,27 +262,32 @@ int pshm__os_file_reserve(pshm__file file, uint64_t bytes) {
                                  " bytes; remove what is not used, or make it larger (in a "
                                  "container raise --shm-size)",
                           bytes, room);
-    return error == 0 ? 0 : failed("posix_fallocate", error);
+    return error == 0 ? 0 : failed("posix_fallocate", NULL, error);
 }
 
 int pshm__os_file_unlink(const char *name) {
     shm_path path = path_of(name);
     PSHM__KILL_POINT("shm_unlink", 0);
-    return shm_unlink(path.text) == 0 ? 0 : failed("shm_unlink", errno);
+    if (shm_unlink(SHM_NAME(path.text)) == 0)
+        return 0;
+    const int error = errno;
+    if ((error == EACCES || error == EPERM) && faccessat(AT_FDCWD, FOLDER, W_OK, AT_EACCESS) == 0)
+        return pshm__fail(PSHM_EACCES, "permission denied to uid=%u; only its owner may remove it",
+                          (unsigned)geteuid()); /* the folder is sticky */
+    return failed("shm_unlink", NULL, error);
 }
 
 bool pshm__os_file_is_named(pshm__file file, const char *name) {
-    char path[sizeof(FOLDER) + sizeof(shm_path)];
+    const shm_path path = path_of(name);
     struct stat mine, theirs;
-    snprintf(path, sizeof(path), FOLDER "%s", path_of(name).text);
-    return fstat(file, &mine) == 0 && lstat(path, &theirs) == 0 && mine.st_dev == theirs.st_dev &&
-           mine.st_ino == theirs.st_ino;
+    return fstat(file, &mine) == 0 && lstat(path.text, &theirs) == 0 &&
+           mine.st_dev == theirs.st_dev && mine.st_ino == theirs.st_ino;
 }
 
 int pshm__os_file_list(void (*visit)(const char *name, void *context), void *context) {
     DIR *folder = opendir(FOLDER);
     if (folder == NULL)
-        return failed("opendir", errno);
+        return failed("opendir", NULL, errno);
     const struct dirent *entry;
     while ((entry = readdir(folder)) != NULL) {
         if (strncmp(entry->d_name, PREFIX, sizeof(PREFIX) - 1) == 0)
@@ -291,7 +318,7 @@ int pshm__os_file_lock(pshm__file file, uint64_t offset) {
     if (error == EINVAL)
         return pshm__fail(PSHM_EUNAVAILABLE, "this system has no open file description locks; "
                                              "take Linux 3.15 or later, outside of emulators");
-    return failed("fcntl(F_OFD_SETLK)", error);
+    return pshm__os_failed("fcntl(F_OFD_SETLK)", error);
 }
 
 void pshm__os_file_unlock(pshm__file file, uint64_t offset) {

@@ -30,8 +30,12 @@ int pshm__os_map(pshm__file file, const char *name, uint64_t bytes, const void *
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, second, 0);
     if (base == MAP_FAILED) {
         int error = errno;
-        code = pshm__fail(error == ENOMEM ? PSHM_ENOMEM : PSHM_EOS,
-                          "mmap: bytes=%" PRIu64 ": %s (errno %d)", bytes, strerror(error), error);
+        code = error == ENOMEM
+                   ? pshm__fail(PSHM_ENOMEM,
+                                "mmap: bytes=%" PRIu64 ": no room in the address space of this "
+                                "process; close what is not used, or raise ulimit -v",
+                                bytes)
+                   : pshm__os_failed("mmap", error);
     } else {
         *out = base;
     }

@@ -16,6 +16,9 @@ typedef int pshm__file;
  * and returns the code. For the files of this folder. */
 int pshm__os_keep(int fd);
 
+/* A failure that is nobody's special case. For the files of this folder. */
+int pshm__os_failed(const char *call, int error);
+
 /* Have a forked child close the descriptors, save its own. For the files of this folder. */
 void pshm__os_hook_files(void);
 

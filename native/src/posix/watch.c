@@ -27,10 +27,7 @@ static int failed(const char *call, int error) {
                           "%s: %s: this system does not let processes be watched; take Linux 5.3 "
                           "or later, and in a container a seccomp profile that allows the call",
                           call, strerror(error));
-    case EMFILE:
-    case ENFILE: return pshm__fail(PSHM_EOS, "%s: too many open files; raise ulimit -n", call);
-    case ENOMEM: return pshm__fail(PSHM_ENOMEM, "%s: out of memory", call);
-    default: return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
+    default: return pshm__os_failed(call, error);
     }
 }
 

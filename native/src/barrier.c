@@ -163,13 +163,12 @@ static int broken(const pshm__sync *sync, uint64_t generation) {
     const uint32_t how = how_it_ended(barrier, generation);
     const uint64_t cause = load(&barrier->cause);
     const uint64_t pid = HOW(cause) == how ? cause >> 32 : 0; /* or it is of a later break */
-    return pshm__fail(PSHM_EBROKEN,
-                      "barrier: name=%.*s, parties=%" PRId64 ", generation=%" PRIu64
-                      ": it broke because pid=%" PRIu64 " %s; %s",
-                      PSHM_NAME_MAX, sync->object->name, sync->parameter, generation, pid,
-                      how > 0 && how < sizeof(reasons) / sizeof(reasons[0]) ? reasons[how]
-                                                                            : "did what is none",
-                      how == PSHM_BREAK_RESET ? "await it again" : "reset it");
+    return pshm__fail_at(
+        PSHM_EBROKEN, "barrier", sync->segment, sync->object,
+        "parties=%" PRId64 ", generation=%" PRIu64 ": it broke because pid=%" PRIu64 " %s; %s",
+        sync->parameter, generation, pid,
+        how > 0 && how < sizeof(reasons) / sizeof(reasons[0]) ? reasons[how] : "did what is none",
+        how == PSHM_BREAK_RESET ? "await it again" : "reset it");
 }
 
 /* Of one whose generation has ended. */
@@ -269,10 +268,9 @@ int pshm_barrier_trip(pshm_wait *wait) {
     const pshm__sync *sync = self->sync;
     uint64_t generation;
     if (self->mode != RUNS_ACTION)
-        return pshm__fail(PSHM_EINVAL,
-                          "trip: name=%.*s: this wait has no action to run; call it "
-                          "after PSHM_BARRIER_ACTION, once",
-                          PSHM_NAME_MAX, sync->object->name);
+        return pshm__fail_at(PSHM_EINVAL, "trip", sync->segment, sync->object,
+                             "this wait has no action to run; call it after PSHM_BARRIER_ACTION, "
+                             "once");
     int code = pshm__begin(sync, "trip");
     if (code != 0)
         return code;

@@ -71,10 +71,9 @@ static int begin(const pshm_condition *condition, const char *operation) {
     int code = pshm__begin(&condition->sync, operation);
     if (code == 0 && pshm_lock_depth(condition->lock) == 0) {
         pshm__end(&condition->sync);
-        code = pshm__fail(PSHM_ENOTOWNER,
-                          "%s: the calling thread does not hold the condition's lock; acquire it "
-                          "first",
-                          operation);
+        code = pshm__fail_at(
+            PSHM_ENOTOWNER, operation, condition->sync.segment, condition->sync.object,
+            "the calling thread does not hold the condition's lock; acquire it first");
     }
     return code;
 }
@@ -187,8 +186,8 @@ static int state_of(const pshm__waiting *self) {
         return self->mode;
     if (self->value_2 == self->sync->segment->number)
         return PSHM_EBUSY;
-    return pshm__fail(PSHM_EINVAL, "wait: it is one of the process that forked this one; begin "
-                                   "another");
+    return pshm__fail_at(PSHM_EINVAL, "wait", self->sync->segment, self->sync->object,
+                         "it is one of the process that forked this one; begin another");
 }
 
 /* Where the queue leads to it, and how many stand before it, if these are below `most`. */

@@ -226,8 +226,7 @@ int pshm__object_open(const char *operation, pshm_segment *segment, const char *
     if (code != 0)
         return code;
     if (atomic_load(&segment->state) != PSHM__OPEN)
-        return pshm__fail(PSHM_ECLOSED, "%s: name=%s: segment=%s is closed", operation, name,
-                          segment->name);
+        return pshm__closed(segment, operation);
     int64_t bytes = pshm_object_bytes(kind, type, length);
     if (bytes < 0)
         return pshm__while((int)bytes, "%s: name=%s", operation, name);
@@ -282,7 +281,7 @@ static void show(const pshm__entry *entry, pshm_object_info *out) {
 
 int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor, pshm_object_info *out) {
     if (atomic_load(&segment->state) != PSHM__OPEN)
-        return pshm__fail(PSHM_ECLOSED, "objects: segment=%s is closed", segment->name);
+        return pshm__closed(segment, "objects");
     pshm__entry entry = {.bytes = 0};
     int code = pshm__directory_next(segment, cursor, &entry);
     if (code == 1)
@@ -295,8 +294,7 @@ int pshm_segment_find_object(pshm_segment *segment, const char *name, pshm_objec
     if (code != 0)
         return code;
     if (atomic_load(&segment->state) != PSHM__OPEN)
-        return pshm__fail(PSHM_ECLOSED, "object: name=%s: segment=%s is closed", name,
-                          segment->name);
+        return pshm__closed(segment, "object");
     pshm__entry entry = {.bytes = 0};
     code = find(segment, name, &entry);
     if (code == 1)
@@ -311,7 +309,7 @@ int pshm_segment_find_object(pshm_segment *segment, const char *name, pshm_objec
 int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *participant,
                            uint64_t *cursor, pshm_object_info *out) {
     if (atomic_load(&segment->state) != PSHM__OPEN)
-        return pshm__fail(PSHM_ECLOSED, "held: segment=%s is closed", segment->name);
+        return pshm__closed(segment, "held");
     pshm__entry entry = {.bytes = 0};
     int code;
     while ((code = pshm__directory_next(segment, cursor, &entry)) == 1) {

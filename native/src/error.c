@@ -48,6 +48,23 @@ int pshm__fail(int code, const char *format, ...) {
     return code;
 }
 
+int pshm__fail_at(int code, const char *operation, const pshm_segment *segment,
+                  const pshm__object *object, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof(detail), format, arguments);
+    va_end(arguments);
+    return pshm__while(code, "%s: segment=%s, name=%.*s", operation, segment->name, PSHM_NAME_MAX,
+                       object->name);
+}
+
+int pshm__closed(const pshm_segment *segment, const char *operation) {
+    return pshm__fail(PSHM_ECLOSED,
+                      "%s: segment=%s is closed; close it later, or open it again if it is still "
+                      "there",
+                      operation, segment->name);
+}
+
 int pshm__while(int code, const char *format, ...) {
     char reason[sizeof(detail)];
     memcpy(reason, detail, sizeof(detail));

@@ -135,6 +135,14 @@ struct pshm_segment {
 /* Record the detail for pshm_error_detail and return the code. */
 int pshm__fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for what is wrong with an object, "lock: segment=bids, name=book: ..." */
+int pshm__fail_at(int code, const char *operation, const pshm_segment *segment,
+                  const pshm__object *object, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* PSHM_ECLOSED */
+int pshm__closed(const pshm_segment *segment, const char *operation);
+
 /* Put what was being done, "open: name=bids", in front of the detail and return the code. */
 int pshm__while(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -372,7 +380,8 @@ bool pshm__is_open_after_all(pshm_segment *segment);
 void pshm__holder_show(const pshm__holder *shared, pshm_holder *out);
 
 /* PSHM_EOWNERDIED, and the death for pshm_lock_told. */
-int pshm__owner_died(const pshm__holder *dead, uint64_t deaths);
+int pshm__owner_died(const pshm_segment *segment, const pshm__object *object,
+                     const pshm__holder *dead, uint64_t deaths);
 
 /* ---- thread.c ---- */
 

@@ -26,7 +26,8 @@ const uint64_t *pshm_latch_state(const pshm_latch *latch) { return count_of(&lat
 int pshm_latch_count_down(pshm_latch *latch, int64_t by) {
     const pshm__sync *sync = &latch->sync;
     if (by < 1)
-        return pshm__fail(PSHM_EINVAL, "count_down: by=%" PRId64 "; take 1 or more", by);
+        return pshm__fail_at(PSHM_EINVAL, "count_down", sync->segment, sync->object,
+                             "by=%" PRId64 "; take 1 or more", by);
     int code = pshm__begin(sync, "count_down");
     if (code != 0)
         return code;

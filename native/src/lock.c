@@ -105,8 +105,12 @@ bool pshm__lock_may_be_abandoned(const pshm__lock *lock) {
     return is_abandoned(lock);
 }
 
-static int closed(const pshm_lock *lock) {
-    return pshm__fail(PSHM_ECLOSED, "lock: segment=%s is closed", lock->segment->name);
+static int closed(const pshm_lock *lock) { return pshm__closed(lock->segment, "lock"); }
+
+/* Whose lock it is. */
+static const pshm__object *object_of(const pshm_lock *lock) {
+    return (const pshm__object *)(const void *)((const char *)lock->shared -
+                                                offsetof(pshm__object, lock));
 }
 
 void pshm__holder_show(const pshm__holder *shared, pshm_holder *out) {
@@ -126,18 +130,21 @@ void pshm__holder_show(const pshm__holder *shared, pshm_holder *out) {
 /* The death that the thread was told of last. */
 static _Thread_local pshm_lock_info told;
 
-int pshm__owner_died(const pshm__holder *dead, uint64_t deaths) {
+int pshm__owner_died(const pshm_segment *segment, const pshm__object *object,
+                     const pshm__holder *dead, uint64_t deaths) {
     pshm__holder_show(dead, &told.dead);
     told.deaths = deaths;
-    return pshm__fail(PSHM_EOWNERDIED,
-                      "lock: its holder pid=%d, thread=%s died holding it; repair what it guards "
-                      "before anyone can take it: repair, or in C pshm_lock_acquire_abandoned and "
-                      "pshm_lock_mark_good, or the mode PSHM_REPAIR",
-                      told.dead.pid, told.dead.thread_name);
+    return pshm__fail_at(
+        PSHM_EOWNERDIED, "lock", segment, object,
+        "its holder pid=%d, thread=%s died holding it; repair what it guards before anyone can "
+        "take it: repair, or in C pshm_lock_acquire_abandoned and pshm_lock_mark_good, or the "
+        "mode PSHM_REPAIR",
+        told.dead.pid, told.dead.thread_name);
 }
 
-static int owner_died(const pshm__lock *shared) {
-    return pshm__owner_died(&shared->dead, shared->deaths);
+static int owner_died(const pshm_lock *lock) {
+    return pshm__owner_died(lock->segment, object_of(lock), &lock->shared->dead,
+                            lock->shared->deaths);
 }
 
 /* The mutex has been taken, with `code` 0 or PSHM_EOWNERDIED: becomes the caller's, or goes back.
@@ -154,17 +161,17 @@ static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs,
     }
     bool good = !is_abandoned(shared);
     if (needs == NEEDS_GOOD ? !good && !again : needs == NEEDS_ABANDONED && good) {
-        code = good ? PSHM_EGOOD : owner_died(shared);
+        code = good ? PSHM_EGOOD : owner_died(lock);
     } else if (again) {
         PSHM__STORE(shared->depth, shared->depth + 1, memory_order_relaxed);
         return 0;
     } else if (interrupt != NULL && pshm__is_raised(interrupt)) {
         code = PSHM_EINTERRUPTED; /* before the lock was free, perhaps */
     } else if (pshm__locks_held >= HELD_MAX) {
-        code = pshm__fail(PSHM_EDEPTH,
-                          "lock: the thread holds %d others, and the system tells of its death for "
-                          "no more; release some",
-                          HELD_MAX);
+        code = pshm__fail_at(PSHM_EDEPTH, "lock", lock->segment, object_of(lock),
+                             "the thread holds %d others, and the system tells of its death for no "
+                             "more; unlock some",
+                             HELD_MAX);
     } else {
         set_holder(shared, self);
         pshm__os_light_barrier(); /* pairs with the heavy one of pshm_segment_close */
@@ -326,23 +333,22 @@ int pshm_lock_acquire_abandoned(pshm_lock *lock) {
 
 int pshm_lock_acquire_any(pshm_lock *lock) {
     int code = acquire(lock, -1, NEEDS_EITHER, false, NULL);
-    return code == 0 && is_abandoned(lock->shared) ? owner_died(lock->shared) : code;
+    return code == 0 && is_abandoned(lock->shared) ? owner_died(lock) : code;
 }
 
 static int not_owner(const pshm_lock *lock, const char *operation) {
     if (atomic_load(&lock->segment->state) == PSHM__CLOSED)
         return closed(lock);
-    return pshm__fail(PSHM_ENOTOWNER,
-                      "%s: the calling thread does not hold the lock; only the thread that took it "
-                      "can do this",
-                      operation);
+    return pshm__fail_at(PSHM_ENOTOWNER, operation, lock->segment, object_of(lock),
+                         "the calling thread does not hold the lock; only the thread that took it "
+                         "can do this");
 }
 
 int pshm_lock_release(pshm_lock *lock) {
     const pshm__lock *shared = lock->shared;
     const pshm__holder *self = pshm__thread_self();
     if (!holds(self, shared))
-        return not_owner(lock, "release");
+        return not_owner(lock, "unlock");
     const uint32_t depth = shared->depth - 1;
     PSHM__STORE(shared->depth, depth, memory_order_relaxed);
     if (depth == 0) {

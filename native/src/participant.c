@@ -129,9 +129,8 @@ int pshm_segment_next_participant(pshm_segment *segment, uint64_t *cursor,
                                   pshm_participant_info *out) {
     int found = 0;
     pshm__guard_lock(&segment->guard);
-    if (atomic_load(&segment->state) != PSHM__OPEN) {
-        found = pshm__fail(PSHM_ECLOSED, "participants: segment=%s is closed", segment->name);
-    }
+    if (atomic_load(&segment->state) != PSHM__OPEN)
+        found = pshm__closed(segment, "participants");
     while (found == 0 && *cursor < segment->participant_capacity)
         found = pshm__participant_read(segment, (uint32_t)(*cursor)++, out);
     pshm__guard_unlock(&segment->guard);

@@ -100,11 +100,16 @@ static void look_for_the_dead(const pshm__sync *sync) {
         record_writers_death(shared);
 }
 
-static int too_often(const char *mode) {
-    return pshm__fail(PSHM_EDEPTH,
-                      "read-write lock: mode=%s: it is taken %" PRIu32
-                      " times, and there is no room for more; release it",
-                      mode, UINT32_MAX);
+static int too_often(const pshm__sync *sync, const char *mode) {
+    return pshm__fail_at(PSHM_EDEPTH, "lock", sync->segment, sync->object,
+                         "mode=%s: it is taken %" PRIu32
+                         " times, and there is no room for more; unlock it",
+                         mode, UINT32_MAX);
+}
+
+static int writer_died(const pshm__sync *sync) {
+    const pshm__rwlock *shared = shared_of(sync);
+    return pshm__owner_died(sync->segment, sync->object, &shared->dead, shared->deaths);
 }
 
 static int take_to_read(const pshm__waiting *self, const pshm__stake *mine) {
@@ -113,19 +118,20 @@ static int take_to_read(const pshm__waiting *self, const pshm__stake *mine) {
         if (load_writer(shared) != 0)
             return PSHM_EBUSY;
         if (shared->abandoned != 0)
-            return pshm__owner_died(&shared->dead, shared->deaths);
+            return writer_died(self->sync);
         if (sum(shared).waiting_writers != 0)
             return PSHM_EBUSY;
     }
     if (mine->count == UINT32_MAX)
-        return too_often("read");
+        return too_often(self->sync, "read");
     PSHM__STORE(mine->count, mine->count + 1, memory_order_relaxed);
     return 0;
 }
 
-static int write_again(const pshm__rwlock *shared) {
+static int write_again(const pshm__sync *sync) {
+    const pshm__rwlock *shared = shared_of(sync);
     if (shared->depth == UINT32_MAX)
-        return too_often("write");
+        return too_often(sync, "write");
     PSHM__STORE(shared->depth, shared->depth + 1, memory_order_relaxed);
     return 0;
 }
@@ -136,13 +142,14 @@ static int take_to_write(const pshm__waiting *self, const pshm__holder *thread) 
     if (thread == NULL)
         return PSHM_EUNNAMED;
     if (self->mode == PSHM_REPAIR && good)
-        return pshm__fail(PSHM_EGOOD, "read-write lock: it is not abandoned; take it to write");
+        return pshm__fail_at(PSHM_EGOOD, "lock", self->sync->segment, self->sync->object,
+                             "mode=repair: it is not abandoned; take it to write");
     if (writes(self->sync, self->value_2))
-        return write_again(shared);
+        return write_again(self->sync);
     if (load_writer(shared) != 0)
         return PSHM_EBUSY;
     if (self->mode == PSHM_WRITE && !good)
-        return pshm__owner_died(&shared->dead, shared->deaths);
+        return writer_died(self->sync);
     if (sum(shared).readers != 0)
         return PSHM_EBUSY;
     pshm__holder holder = *thread;
@@ -169,7 +176,7 @@ static int enter_if_open(const pshm__sync *sync) {
             return 0;
         pshm__monitor_leave(sync);
         if (state == PSHM__CLOSED)
-            return pshm__fail(PSHM_ECLOSED, "wait: segment=%s is closed", sync->segment->name);
+            return pshm__closed(sync->segment, "wait");
         pshm__os_sleep_ns(NAP_NS);
     }
 }
@@ -229,17 +236,17 @@ static bool is_mode(int mode) {
     return mode == PSHM_READ || mode == PSHM_WRITE || mode == PSHM_REPAIR;
 }
 
-static int wrong_mode(const char *operation, int mode) {
-    return pshm__fail(PSHM_EINVAL,
-                      "%s: mode=%d; take PSHM_READ (1), PSHM_WRITE (2) or PSHM_REPAIR (3)",
-                      operation, mode);
+static int wrong_mode(const pshm_rwlock *lock, const char *operation, int mode) {
+    return pshm__fail_at(PSHM_EINVAL, operation, lock->sync.segment, lock->sync.object,
+                         "mode=%d; take PSHM_READ (1), PSHM_WRITE (2) or PSHM_REPAIR (3)", mode);
 }
 
 int pshm_rwlock_prepare(pshm_rwlock *lock, int mode, uint64_t owner, pshm_wait *wait) {
     if (!is_mode(mode))
-        return wrong_mode("acquire", mode);
+        return wrong_mode(lock, "lock", mode);
     if (owner == 0)
-        return pshm__fail(PSHM_EINVAL, "acquire: owner=0; take a number that is the thread's");
+        return pshm__fail_at(PSHM_EINVAL, "lock", lock->sync.segment, lock->sync.object,
+                             "owner=0; take a number that is the thread's");
     pshm__waiting *self = pshm__wait_init(wait, &lock->sync, attempt, give_up);
     self->mode = mode;
     self->value_2 = owner;
@@ -258,25 +265,24 @@ int pshm_rwlock_acquire(pshm_rwlock *lock, int mode, int64_t timeout_ns,
 static int not_owner(const pshm__sync *sync, const char *operation, uint64_t owner) {
     const pshm__rwlock *shared = shared_of(sync);
     if (load_writer(shared) == 0)
-        return pshm__fail(PSHM_ENOTOWNER,
-                          "%s: owner=%" PRIu64 ": nobody writes; take it to write first", operation,
-                          owner);
+        return pshm__fail_at(PSHM_ENOTOWNER, operation, sync->segment, sync->object,
+                             "owner=%" PRIu64 ": nobody writes; take it to write first", owner);
     pshm_holder holder;
     pshm__holder_show(&shared->holder, &holder);
-    return pshm__fail(PSHM_ENOTOWNER,
-                      "%s: owner=%" PRIu64 " does not write, but pid=%d, tid=%d, thread=%s; only "
-                      "that one can do this",
-                      operation, owner, holder.pid, holder.tid, holder.thread_name);
+    return pshm__fail_at(PSHM_ENOTOWNER, operation, sync->segment, sync->object,
+                         "owner=%" PRIu64 " does not write, but pid=%d, tid=%d, thread=%s; only "
+                         "that one can do this",
+                         owner, holder.pid, holder.tid, holder.thread_name);
 }
 
 static int release_read(const pshm__sync *sync, bool *may_go) {
     const pshm__rwlock *shared = shared_of(sync);
     const pshm__stake *mine = &shared->stakes[sync->segment->slot];
     if (mine->number != sync->segment->number || mine->count == 0)
-        return pshm__fail(PSHM_ENOTOWNER,
-                          "release: mode=read: nobody in pid=%" PRIu32 " reads; take it first, in "
-                          "the same process",
-                          pshm__os_pid());
+        return pshm__fail_at(PSHM_ENOTOWNER, "unlock", sync->segment, sync->object,
+                             "mode=read: nobody in pid=%" PRIu32 " reads; take it first, in the "
+                             "same process",
+                             pshm__os_pid());
     PSHM__STORE(mine->count, mine->count - 1, memory_order_relaxed);
     /* If nobody sleeps, a notification in vain costs less than the sum. */
     *may_go = mine->count == 0 && (!pshm__anybody_sleeps(sync->events) || sum(shared).readers == 0);
@@ -286,7 +292,7 @@ static int release_read(const pshm__sync *sync, bool *may_go) {
 static int release_write(const pshm__sync *sync, uint64_t owner, bool *may_go) {
     const pshm__rwlock *shared = shared_of(sync);
     if (!writes(sync, owner))
-        return not_owner(sync, "release: mode=write", owner);
+        return not_owner(sync, "unlock", owner);
     *may_go = shared->depth <= 1;
     if (*may_go)
         PSHM__STORE(shared->writer, 0, memory_order_release);
@@ -298,8 +304,8 @@ static int release_write(const pshm__sync *sync, uint64_t owner, bool *may_go) {
 int pshm_rwlock_release(pshm_rwlock *lock, int mode, uint64_t owner) {
     const pshm__sync *sync = &lock->sync;
     if (!is_mode(mode))
-        return wrong_mode("release", mode);
-    int code = pshm__operation_begin(sync, "release");
+        return wrong_mode(lock, "unlock", mode);
+    int code = pshm__operation_begin(sync, "unlock");
     if (code != 0)
         return code;
     bool may_go = false; /* those that wait */

@@ -51,10 +51,10 @@ static void take(const pshm__sync *sync, uint64_t permits) {
     set_available(sync, minus(shared_of(sync)->available, permits));
 }
 
-static int check(const char *operation, int64_t permits) {
+static int check(const pshm__sync *sync, const char *operation, int64_t permits) {
     return permits >= 0 ? 0
-                        : pshm__fail(PSHM_EINVAL, "%s: permits=%" PRId64 "; take 0 or more",
-                                     operation, permits);
+                        : pshm__fail_at(PSHM_EINVAL, operation, sync->segment, sync->object,
+                                        "permits=%" PRId64 "; take 0 or more", permits);
 }
 
 int pshm_semaphore_open(pshm_segment *segment, const char *name, int64_t permits, int bounded,
@@ -91,7 +91,7 @@ static int attempt(pshm__waiting *self, bool look) {
 int pshm_semaphore_prepare(pshm_semaphore *semaphore, int64_t permits, pshm_wait *wait) {
     pshm__waiting *self = pshm__wait_init(wait, &semaphore->sync, attempt, NULL);
     self->value = (uint64_t)permits;
-    return check("acquire", permits);
+    return check(&semaphore->sync, "acquire", permits);
 }
 
 int pshm_semaphore_acquire(pshm_semaphore *semaphore, int64_t permits, int64_t timeout_ns,
@@ -131,7 +131,7 @@ int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits) {
     const pshm__sync *sync = &semaphore->sync;
     const pshm__semaphore *shared = shared_of(sync);
     const int64_t most = sync->bounded ? sync->parameter : INT64_MAX;
-    int code = check("release", permits);
+    int code = check(sync, "release", permits);
     if (code != 0 || (code = pshm__operation_begin(sync, "release")) != 0)
         return code;
     const pshm__stake *mine = stake_here(sync);
@@ -139,11 +139,10 @@ int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits) {
     const uint64_t held = mine->amount < released ? mine->amount : released;
     const uint64_t fresh = released - held;
     if (fresh != 0 && (shared->total > most || fresh > (uint64_t)most - (uint64_t)shared->total)) {
-        code = pshm__fail(
-            PSHM_EOVERFLOW,
-            "release: name=%.*s, permits=%" PRId64 ", held here=%" PRIu64 ", total=%" PRId64
-            ", most=%" PRId64 "; release what was acquired, and once",
-            PSHM_NAME_MAX, sync->object->name, permits, mine->amount, shared->total, most);
+        code = pshm__fail_at(PSHM_EOVERFLOW, "release", sync->segment, sync->object,
+                             "permits=%" PRId64 ", held here=%" PRIu64 ", total=%" PRId64
+                             ", most=%" PRId64 "; release what was acquired, and once",
+                             permits, mine->amount, shared->total, most);
         pshm__operation_end(sync);
         return code;
     }
@@ -163,16 +162,15 @@ int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits) {
 int pshm_semaphore_consume(pshm_semaphore *semaphore, int64_t permits) {
     const pshm__sync *sync = &semaphore->sync;
     const pshm__semaphore *shared = shared_of(sync);
-    int code = check("consume", permits);
+    int code = check(sync, "consume", permits);
     if (code != 0 || (code = pshm__operation_begin(sync, "consume")) != 0)
         return code;
     const pshm__stake *mine = stake_here(sync);
     const uint64_t consumed = (uint64_t)permits;
     if (consumed > mine->amount) {
-        code = pshm__fail(PSHM_ENOTOWNER,
-                          "consume: name=%.*s, permits=%" PRId64 ", held here=%" PRIu64
-                          "; acquire them first",
-                          PSHM_NAME_MAX, sync->object->name, permits, mine->amount);
+        code = pshm__fail_at(PSHM_ENOTOWNER, "consume", sync->segment, sync->object,
+                             "permits=%" PRId64 ", held here=%" PRIu64 "; acquire them first",
+                             permits, mine->amount);
     } else {
         PSHM__STORE(mine->amount, mine->amount - consumed, memory_order_relaxed);
         PSHM__STORE(shared->total, minus(shared->total, consumed), memory_order_relaxed);
@@ -184,14 +182,14 @@ int pshm_semaphore_consume(pshm_semaphore *semaphore, int64_t permits) {
 int pshm_semaphore_reduce(pshm_semaphore *semaphore, int64_t permits) {
     const pshm__sync *sync = &semaphore->sync;
     const pshm__semaphore *shared = shared_of(sync);
-    int code = check("reduce", permits);
+    int code = check(sync, "reduce", permits);
     if (code != 0 || (code = pshm__operation_begin(sync, "reduce")) != 0)
         return code;
     if (shared->available < INT64_MIN + permits || shared->total < INT64_MIN + permits) {
-        code = pshm__fail(PSHM_EINVAL,
-                          "reduce: name=%.*s, permits=%" PRId64 ", available=%" PRId64
-                          "; there can be no fewer than %" PRId64,
-                          PSHM_NAME_MAX, sync->object->name, permits, shared->available, INT64_MIN);
+        code = pshm__fail_at(PSHM_EINVAL, "reduce", sync->segment, sync->object,
+                             "permits=%" PRId64 ", available=%" PRId64
+                             "; there can be no fewer than %" PRId64,
+                             permits, shared->available, INT64_MIN);
     } else {
         PSHM__STORE(shared->total, minus(shared->total, (uint64_t)permits), memory_order_relaxed);
         set_available(sync, minus(shared->available, (uint64_t)permits));

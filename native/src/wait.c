@@ -70,7 +70,7 @@ int pshm__begin(const pshm__sync *sync, const char *operation) {
     if (atomic_load(&sync->segment->state) != PSHM__CLOSED && !atomic_load(&sync->segment->left))
         return 0;
     pshm__end(sync);
-    return pshm__fail(PSHM_ECLOSED, "%s: segment=%s is closed", operation, sync->segment->name);
+    return pshm__closed(sync->segment, operation);
 }
 
 void pshm__end(const pshm__sync *sync) { atomic_fetch_sub(&sync->segment->operations, 1); }
@@ -241,7 +241,7 @@ int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns
     const bool interrupted = listen(interrupt, events);
     int code = interrupted ? PSHM_EINTERRUPTED : 0;
     if (atomic_load(&sync->segment->state) == PSHM__CLOSED)
-        code = pshm__fail(PSHM_ECLOSED, "wait: segment=%s is closed", sync->segment->name);
+        code = pshm__closed(sync->segment, "wait");
     if (code == 0)
         code = sleep_on_sequence(events, sequence, short_nap ? LOOK_NS : timeout_ns, interrupt);
     if (code == PSHM_ETIMEDOUT && short_nap)

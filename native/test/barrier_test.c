@@ -95,7 +95,7 @@ static void shouldBreakWhenAborted(void) {
     CHECK_OK(pshm_barrier_abort(barrier));
     CHECK_BROKEN(barrier, PSHM_BREAK_ABORT, getpid());
     CHECK_CODE(pshm_wait_poll(&one), PSHM_EBROKEN);
-    CHECK_DETAIL("name=b, parties=3");
+    CHECK_DETAIL("name=b: parties=3");
     CHECK_DETAIL("has aborted it; reset it");
     CHECK_CODE(arrive(barrier, 0, &two), PSHM_EBROKEN);
     CHECK_CODE(pshm_barrier_await(barrier, 0, NULL, NULL, NULL), PSHM_EBROKEN);
@@ -177,7 +177,7 @@ static void shouldRunTheActionInSteps(void) {
     pshm_wait one, two, more, most;
     CHECK_CODE(arrive(barrier, 1, &one), PSHM_EBUSY);
     CHECK_CODE(pshm_barrier_trip(&one), PSHM_EINVAL);
-    CHECK_DETAIL("trip: name=b");
+    CHECK_DETAIL("name=b: this wait has no action");
     CHECK_CODE(arrive(barrier, 1, &two), PSHM_BARRIER_ACTION);
     CHECK_EQ(look(barrier).waiting, 2);
     CHECK_CODE(pshm_wait_poll(&one), PSHM_EBUSY);

@@ -146,7 +146,8 @@ static void *use_without_lock(void *argument) {
     const party *here = argument;
     pshm_wait wait;
     CHECK_CODE(pshm_condition_wait(here->condition, 0, NULL), PSHM_ENOTOWNER);
-    CHECK_DETAIL("wait: ");
+    CHECK_DETAIL("wait: segment=");
+    CHECK_DETAIL("name=c: ");
     CHECK_DETAIL("acquire it first");
     CHECK_CODE(pshm_condition_prepare(here->condition, &wait), PSHM_ENOTOWNER);
     CHECK_CODE(pshm_condition_signal(here->condition, 1), PSHM_ENOTOWNER);

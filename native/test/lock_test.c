@@ -142,9 +142,10 @@ static void shouldCountItsDepth(void) {
         CHECK_EQ(inspect(lock).holder.pid, depth > 0 ? getpid() : 0);
     }
     CHECK_CODE(pshm_lock_release(lock), PSHM_ENOTOWNER);
-    CHECK_DETAIL("release");
+    CHECK_DETAIL("unlock: segment=");
+    CHECK_DETAIL(", name=l: the calling thread does not hold the lock");
     CHECK_CODE(pshm_lock_mark_good(lock), PSHM_ENOTOWNER);
-    CHECK_DETAIL("mark_good");
+    CHECK_DETAIL("mark_good: segment=");
     CHECK_CODE(pshm_lock_acquire_abandoned(lock), PSHM_EGOOD);
     CHECK_OK(pshm_lock_acquire(lock));
     CHECK_OK(pshm_lock_release(lock));
@@ -260,7 +261,8 @@ static void shouldBoundTheLocksOfOneThread(void) {
     for (int i = 0; i < MOST; i++)
         CHECK_OK(pshm_lock_acquire(locks[i]));
     CHECK_CODE(pshm_lock_acquire(locks[MOST]), PSHM_EDEPTH);
-    CHECK_DETAIL("2000");
+    CHECK_DETAIL(name);
+    CHECK_DETAIL("name=l2000: the thread holds 2000 others");
     CHECK_EQ(pshm_lock_depth(locks[MOST]), 0);
     CHECK_OK(pshm_lock_acquire(locks[0])); /* once more is not one more */
     CHECK_OK(pshm_lock_release(locks[0]));

@@ -104,6 +104,8 @@ static void shouldTellEverybodyUntilRepaired(void) {
     expect_abandoned(lock);
     CHECK_CODE(pshm_lock_acquire(lock), PSHM_EOWNERDIED);
     CHECK_DETAIL(text);
+    CHECK_DETAIL("lock: segment=");
+    CHECK_DETAIL(", name=l: its holder");
     CHECK_DETAIL("repair");
     CHECK_JOIN(start(acquire_elsewhere, text));
 

@@ -73,7 +73,7 @@ static void expect_free(void) {
     CHECK_EQ(info.depth, 0);
     CHECK_EQ(info.readers, 0);
     CHECK_CODE(try(PSHM_REPAIR), PSHM_EGOOD);
-    CHECK_DETAIL("not abandoned");
+    CHECK_DETAIL("name=rw: mode=repair: it is not abandoned");
     CHECK_OK(try(PSHM_WRITE));
     CHECK_OK(give(PSHM_WRITE));
     CHECK_OK(try(PSHM_READ));
@@ -88,6 +88,7 @@ static void expect_abandoned(pid_t by, uint64_t deaths) {
         pshm_lock_info told;
         CHECK_CODE(try(PSHM_READ), PSHM_EOWNERDIED);
         CHECK_DETAIL(text);
+        CHECK_DETAIL("name=rw: its holder");
         CHECK_DETAIL("PSHM_REPAIR");
         CHECK_CODE(take(PSHM_WRITE), PSHM_EOWNERDIED);
         pshm_lock_told(&told);

@@ -167,12 +167,14 @@ static void shouldWriteAgainAndReadWhenItWrites(void) {
 
 static void *release_for_another(void *unused) {
     CHECK_CODE(give(PSHM_WRITE), PSHM_ENOTOWNER);
-    CHECK_DETAIL("release: mode=write: owner=");
+    CHECK_DETAIL("unlock: segment=");
+    CHECK_DETAIL("name=rw: owner=");
     CHECK_DETAIL("tid=5,");
     CHECK_CODE(pshm_rwlock_release(lock, PSHM_WRITE, 6), PSHM_ENOTOWNER);
     CHECK_DETAIL("owner=6 ");
     CHECK_CODE(pshm_rwlock_mark_good(lock, 6), PSHM_ENOTOWNER);
-    CHECK_DETAIL("mark_good: owner=6 ");
+    CHECK_DETAIL("mark_good: segment=");
+    CHECK_DETAIL("name=rw: owner=6 ");
     CHECK_OK(pshm_rwlock_mark_good(lock, 1ull << 32 | 5));
     CHECK_OK(pshm_rwlock_release(lock, PSHM_WRITE, 1ull << 32 | 5));
     CHECK_OK(pshm_rwlock_release(lock, PSHM_READ, 0));
@@ -234,14 +236,14 @@ static void shouldRefuseWhatIsWrong(void) {
     begin();
     for (int i = 0; i < 4; i++) {
         CHECK_CODE(try(wrong[i]), PSHM_EINVAL);
-        CHECK_DETAIL("acquire: mode=");
+        CHECK_DETAIL("lock: segment=");
         CHECK_CODE(give(wrong[i]), PSHM_EINVAL);
-        CHECK_DETAIL("release: mode=");
+        CHECK_DETAIL("name=rw: mode=");
     }
     CHECK_CODE(pshm_rwlock_prepare(lock, PSHM_READ, 0, &wait), PSHM_EINVAL);
     CHECK_DETAIL("owner=0");
     CHECK_CODE(give(PSHM_READ), PSHM_ENOTOWNER);
-    CHECK_DETAIL("release: mode=read: nobody in pid=");
+    CHECK_DETAIL("name=rw: mode=read: nobody in pid=");
     CHECK_JOIN(start(require_names, NULL));
     pshm_latch *latch;
     CHECK_CODE(pshm_latch_open(segment, "rw", 1, &latch), PSHM_ETYPE);

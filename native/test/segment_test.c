@@ -502,6 +502,7 @@ static void shouldStayValidUnderAPinAndCloseOnce(void) {
     CHECK_OK(pshm_segment_close(segment));
     CHECK_CODE(pshm_lock_acquire(lock), PSHM_ECLOSED);
     CHECK_DETAIL(name);
+    CHECK_DETAIL("open it again if it is still there");
     CHECK_CODE(pshm_lock_try_acquire(lock), PSHM_ECLOSED);
     CHECK_CODE(pshm_lock_timed_acquire(lock, 1), PSHM_ECLOSED);
     CHECK_CODE(pshm_lock_timed_acquire(lock, -1), PSHM_ECLOSED);

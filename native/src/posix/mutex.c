@@ -28,7 +28,8 @@ static int code_of(const char *call, int error) {
     case EBUSY: return PSHM_EBUSY;
     case ETIMEDOUT: return PSHM_ETIMEDOUT;
     case EAGAIN:
-        return pshm__fail(PSHM_EDEPTH, "%s: the thread has taken the lock too often", call);
+        return pshm__fail(PSHM_EDEPTH, "%s: the thread has taken the lock too often; unlock it",
+                          call);
     case EPERM: return PSHM_ENOTOWNER;
     default: return pshm__fail(PSHM_EOS, "%s: %s (errno %d)", call, strerror(error), error);
     }

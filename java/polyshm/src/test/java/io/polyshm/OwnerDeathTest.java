@@ -65,7 +65,11 @@ class OwnerDeathTest {
                                 assertThat(told.death().pid()).isEqualTo(pid);
                                 assertThat(told.death().threadName()).isEqualTo("the doomed one");
                                 assertThat(told.death().deaths()).isEqualTo(1);
-                                assertThat(told).hasMessageContainingAll("pid=" + pid, "repair");
+                                assertThat(told)
+                                        .hasMessageContainingAll(
+                                                "name=" + lock.name() + ": its holder",
+                                                "pid=" + pid,
+                                                "repair");
                             });
             assertThatThrownBy(lock::tryLock).isInstanceOf(OwnerDiedException.class);
             assertThatThrownBy(lock::lockInterruptibly).isInstanceOf(OwnerDiedException.class);

@@ -147,7 +147,10 @@ class ReadWriteLockDeathTest {
                                             .isInstanceOfSatisfying(
                                                     OwnerDiedException.class,
                                                     told -> assertDeath(told.death(), pid, 1))
-                                            .hasMessageContainingAll("pid=" + pid, "repair");
+                                            .hasMessageContainingAll(
+                                                    "name=" + lock.name() + ": its holder",
+                                                    "pid=" + pid,
+                                                    "repair");
                                     assertThat(lock.getReadHoldCount()).isZero();
                                     assertThat(lock.isWriteLockedByCurrentThread()).isFalse();
                                     return null;

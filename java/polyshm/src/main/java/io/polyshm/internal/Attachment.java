@@ -189,7 +189,10 @@ public final class Attachment {
     public ClosedException closed(String operation) {
         return new ClosedException(
                 "PSHM_ECLOSED",
-                operation + ": segment=" + name + " is closed; open it again to use it",
+                operation
+                        + ": segment="
+                        + name
+                        + " is closed; close it later, or open it again if it is still there",
                 null);
     }
 

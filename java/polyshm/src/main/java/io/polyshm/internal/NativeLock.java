@@ -184,11 +184,11 @@ public final class NativeLock {
     public void ensureHeld(String what) {
         if (holdCount() == 0) {
             attachment.ensureOpen(what);
+            // The core's words, which name the lock, for this operation.
+            int code = Natives.pshm_lock_mark_good(handle);
+            String told = Natives.pshm_error_detail();
             throw Errors.exception(
-                    "PSHM_ENOTOWNER",
-                    what
-                            + ": the calling thread does not hold the lock; only the thread that"
-                            + " took it can do this");
+                    Natives.pshm_error_name(code), what + told.substring(told.indexOf(':')));
         }
     }
 

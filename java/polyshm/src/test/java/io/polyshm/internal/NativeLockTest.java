@@ -105,8 +105,11 @@ class NativeLockTest {
     void shouldRefuseWhenTheCallerDoesNotHoldTheLock() throws Exception {
         assertThatThrownBy(() -> call(() -> 1))
                 .isInstanceOf(IllegalMonitorStateException.class)
-                .hasMessageStartingWith("test: ")
+                .hasMessageStartingWith("test: segment=" + attachment.name() + ", name=lock: ")
                 .hasMessageContaining("does not hold");
+        assertThatThrownBy(lock::unlock)
+                .isInstanceOf(IllegalMonitorStateException.class)
+                .hasMessageStartingWith("unlock: segment=" + attachment.name() + ", name=lock: ");
         holdingByAgent(
                 () -> {
                     FutureTask<Integer> other = new FutureTask<>(() -> call(() -> 1));

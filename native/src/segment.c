@@ -354,31 +354,35 @@ static int open_file(const char *name, pshm__file file, pshm_segment **out) {
                      : pshm__while(code, "its processes are dead, and it cannot be removed");
 }
 
-int pshm_segment_open(const char *name, const pshm_options *options, pshm_segment **out) {
+static int open_named(const char *name, const pshm_options *options, pshm_segment **out) {
     static _Atomic uint32_t reaped_by; /* the process: a forked child is another */
+    if (atomic_exchange(&reaped_by, pshm__os_pid()) != pshm__os_pid())
+        pshm_reap(); /* each process once; those that create, each time */
+    pshm__file file;
+    int code = pshm__os_file_open(name, &file);
+    if (code != 0)
+        return code;
+    code = check_owner(file, options);
+    if (code == 0)
+        code = pshm__lifecycle_enter(file);
+    if (code == 0) {
+        code = open_file(name, file, out);
+        pshm__lifecycle_leave(file);
+    }
+    if (code == 0)
+        list_add(*out);
+    else
+        pshm__os_file_close(file);
+    return code;
+}
+
+int pshm_segment_open(const char *name, const pshm_options *options, pshm_segment **out) {
     *out = NULL;
     int code = pshm__name_check("open", name);
     if (code != 0)
         return code;
-    if (atomic_exchange(&reaped_by, pshm__os_pid()) != pshm__os_pid())
-        pshm_reap(); /* each process once; those that create, each time */
-    pshm__file file;
-    code = pshm__os_file_open(name, &file);
-    if (code == 0) {
-        code = check_owner(file, options);
-        if (code == 0)
-            code = pshm__lifecycle_enter(file);
-        if (code == 0) {
-            code = open_file(name, file, out);
-            pshm__lifecycle_leave(file);
-        }
-        if (code == 0) {
-            list_add(*out);
-            return 0;
-        }
-        pshm__os_file_close(file);
-    }
-    return pshm__while(code, "open: name=%s", name);
+    code = open_named(name, options, out);
+    return code == 0 ? 0 : pshm__while(code, "open: name=%s", name);
 }
 
 int pshm_segment_open_or_create(const char *name, int64_t bytes, const pshm_options *options,
@@ -389,16 +393,17 @@ int pshm_segment_open_or_create(const char *name, int64_t bytes, const pshm_opti
     if (code != 0)
         return code;
     code = complete(options, false, bytes, &complete_options);
-    if (code != 0)
-        return pshm__while(code, "open_or_create: name=%s, bytes=%" PRId64, name, bytes);
-    for (;;) {
-        code = pshm_segment_open(name, options, out);
-        if (code != PSHM_ENOENT)
-            return code;
-        code = pshm_segment_create(name, bytes, &complete_options, out);
-        if (code != PSHM_EEXIST)
-            return code == 0 ? 1 : code;
+    bool created = false;
+    while (code == 0 && *out == NULL) {
+        code = open_named(name, options, out);
+        created = code == PSHM_ENOENT;
+        if (created)
+            code = create_named(name, bytes, &complete_options, out);
+        if (created && code == PSHM_EEXIST)
+            code = 0; /* somebody was first: once more */
     }
+    return code == 0 ? created
+                     : pshm__while(code, "open_or_create: name=%s, bytes=%" PRId64, name, bytes);
 }
 
 /* ---- close ---- */

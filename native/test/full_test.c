@@ -52,6 +52,7 @@ static void shouldTellNeedAndFreeWhenFull(void) {
         CHECK_DETAIL("--shm-size");
         CHECK_CODE(pshm_segment_create(NULL, large[i], NULL, &segment), PSHM_EFULL);
         CHECK_CODE(pshm_segment_open_or_create("big", large[i], NULL, &segment), PSHM_EFULL);
+        CHECK_DETAIL("open_or_create: name=big, bytes=");
         CHECK_EQ(files(), 0);
         CHECK_EQ(room(), before);
         CHECK_EQ(descriptors(), files_open);

@@ -71,7 +71,11 @@ static void shouldRefuseBadNames(void) {
         CHECK_DETAIL("open_or_create: ");
         CHECK_CODE(pshm_segment_unlink(bad[i]), PSHM_ENAME);
         CHECK_DETAIL("A-Z a-z 0-9 . _ -");
+        for (const char *at = pshm_error_detail(); *at != '\0'; at++)
+            CHECK(*at >= ' ' && *at <= '~');
     }
+    CHECK_CODE(pshm_segment_unlink("a\n\x1b[31mb\xff~"), PSHM_ENAME);
+    CHECK_DETAIL("name=\"a\\x0a\\x1b[31mb\\xff~\" is not a name");
     CHECK_CODE(pshm_segment_open(NULL, NULL, &segment), PSHM_ENAME);
     CHECK_CODE(pshm_segment_open_or_create(NULL, 64, NULL, &segment), PSHM_ENAME);
     CHECK_CODE(pshm_segment_unlink(NULL), PSHM_ENAME);
@@ -314,6 +318,7 @@ static void expect_refused(const char *name, const char *what) {
     CHECK_DETAIL(what);
     CHECK_DETAIL("the name is taken; take another, or free it: ");
     CHECK_CODE(pshm_segment_open_or_create(name, 64, NULL, &segment), PSHM_ELAYOUT);
+    CHECK_DETAIL("open_or_create: name=");
     CHECK_DETAIL(what);
     CHECK(pshm_reap() >= 0);
     CHECK(exists(name));

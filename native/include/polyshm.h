@@ -258,7 +258,8 @@ PSHM_API int pshm_reap(void);
  * of another layout), PSHM_ENAME (no segment's), PSHM_EOS. pshm_error_detail() has it in words,
  * until `told` calls another function. With `dry_run` not 0 nothing is removed: 1 means that it
  * would be. Names that go meanwhile are not told. `told` gets `context`. Any thread.
- * Returns how many went, or would. PSHM_EUNAVAILABLE, PSHM_EOS. */
+ * Returns how many went, or would. PSHM_EUNAVAILABLE, PSHM_EACCES (the folder may not be read),
+ * PSHM_EOS. */
 PSHM_API int pshm_reap_each(int dry_run, void (*told)(const char *name, int code, void *context),
                             void *context);
 

@@ -279,6 +279,12 @@ static void show(const pshm__entry *entry, pshm_object_info *out) {
     out->bytes = entry->bytes;
 }
 
+/* A number that did not come from us looks as damage does. */
+static int bad_cursor(int code, const char *operation, uint64_t cursor) {
+    return pshm__while(code, "%s: cursor=%" PRIu64 " (begin with 0, and pass on what comes back)",
+                       operation, cursor);
+}
+
 int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor, pshm_object_info *out) {
     if (atomic_load(&segment->state) != PSHM__OPEN)
         return pshm__closed(segment, "objects");
@@ -286,7 +292,7 @@ int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor, pshm_objec
     int code = pshm__directory_next(segment, cursor, &entry);
     if (code == 1)
         show(&entry, out);
-    return code;
+    return code < 0 ? bad_cursor(code, "objects", *cursor) : code;
 }
 
 int pshm_segment_find_object(pshm_segment *segment, const char *name, pshm_object_info *out) {
@@ -324,7 +330,7 @@ int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *p
             break;
         }
     }
-    return code;
+    return code < 0 ? bad_cursor(code, "held", *cursor) : code;
 }
 
 int64_t pshm_segment_free_bytes(const pshm_segment *segment) {

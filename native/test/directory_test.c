@@ -323,11 +323,15 @@ static void shouldTellOfADamagedDirectory(void) {
         first->bytes = wrong[i];
         CHECK_CODE(pshm_segment_next_object(segment, &cursor, &object), PSHM_ELAYOUT);
         CHECK_DETAIL(name);
+        CHECK_DETAIL("objects: cursor=0 ");
         CHECK_DETAIL("offset=8448");
         CHECK_CODE(pshm_array_open(segment, "b", PSHM_INT8, 100, &array), PSHM_ELAYOUT);
         CHECK_CODE(pshm_array_open(segment, "c", PSHM_INT8, 100, &array), PSHM_ELAYOUT);
     }
     first->bytes = bytes;
+    uint64_t none_of_ours = 8;
+    CHECK_CODE(pshm_segment_next_object(segment, &none_of_ours, &object), PSHM_ELAYOUT);
+    CHECK_DETAIL("objects: cursor=8 (begin with 0, and pass on what comes back)");
     CHECK_OK(pshm_array_open(segment, "b", PSHM_INT8, 100, &array));
     CHECK_OK(pshm_segment_close(segment));
     CHECK_OK(pshm_segment_unlink(name));

@@ -119,6 +119,7 @@ public final class Barrier extends Synchronizer {
      * @return the barrier, to be closed by the caller
      * @throws IllegalArgumentException if {@code parties} is less than 1
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Barrier create(int parties) {
@@ -133,6 +134,7 @@ public final class Barrier extends Synchronizer {
      * @return the barrier, to be closed by the caller
      * @throws IllegalArgumentException if {@code parties} is less than 1
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Barrier create(int parties, Action action) {

@@ -56,6 +56,7 @@ public final class Event extends Synchronizer {
      *
      * @return the event, to be closed by the caller
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Event create() {

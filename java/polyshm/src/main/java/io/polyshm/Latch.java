@@ -67,6 +67,7 @@ public final class Latch extends Synchronizer {
      * @return the latch, to be closed by the caller
      * @throws IllegalArgumentException if {@code count} is negative
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Latch create(long count) {

@@ -118,6 +118,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      *
      * @return the lock, to be closed by the caller
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Lock create() {
@@ -131,6 +132,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @param handler what {@link #repair} is called with when an owner has died; null for none
      * @return the lock, to be closed by the caller
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Lock create(RepairHandler handler) {

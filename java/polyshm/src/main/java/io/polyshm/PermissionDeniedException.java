@@ -2,8 +2,8 @@
 package io.polyshm;
 
 /**
- * The segment belongs to another user, its permissions do not admit this one, or a symbolic link
- * stands in its place.
+ * The segment belongs to another user, its permissions do not admit this one, a symbolic link
+ * stands in its place, or this user may not use the host's shared memory at all.
  */
 public final class PermissionDeniedException extends PolyshmException {
     private static final long serialVersionUID = 1;

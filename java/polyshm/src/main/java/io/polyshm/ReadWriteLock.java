@@ -89,6 +89,7 @@ public final class ReadWriteLock extends Synchronizer
      *
      * @return the lock, to be closed by the caller
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static ReadWriteLock create() {
@@ -101,6 +102,7 @@ public final class ReadWriteLock extends Synchronizer
      * @param handler what {@link #repair} is called with when a writer has died; null for none
      * @return the lock, to be closed by the caller
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static ReadWriteLock create(Lock.RepairHandler handler) {

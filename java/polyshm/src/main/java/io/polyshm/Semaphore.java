@@ -79,6 +79,7 @@ public final class Semaphore extends Synchronizer {
      * @return the semaphore, to be closed by the caller
      * @throws IllegalArgumentException if {@code permits} is negative
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Semaphore create(long permits) {
@@ -93,6 +94,7 @@ public final class Semaphore extends Synchronizer {
      * @return the semaphore, to be closed by the caller
      * @throws IllegalArgumentException if {@code permits} is negative
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Semaphore bounded(long permits) {

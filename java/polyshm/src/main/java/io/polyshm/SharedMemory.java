@@ -206,6 +206,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * @throws AlreadyExistsException if there is one of that name
      * @throws IllegalArgumentException if the name or the size cannot be
      * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static SharedMemory create(String name, long bytes) {
@@ -252,6 +253,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * @return the new segment, to be closed by the caller
      * @throws IllegalArgumentException if the size cannot be
      * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static SharedMemory anonymous(long bytes) {
@@ -389,6 +391,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * way.
      *
      * @return how many were removed
+     * @throws PermissionDeniedException if this user may not read the folder of shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static int reap() {

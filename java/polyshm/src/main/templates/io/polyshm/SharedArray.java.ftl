@@ -257,7 +257,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     private ClosedException closedException(String operation) {
         return new ClosedException(
                 "PSHM_ECLOSED",
-                operation + ": " + this + " is closed; open it again to use it",
+                operation + ": " + this + " is closed; open its segment again to use it",
                 null);
     }
 
@@ -332,6 +332,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
      * @return the array, all zero, to be closed by the caller
      * @throws IllegalArgumentException if the length cannot be
      * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Of${t.name} of${t.name}s(long length) {

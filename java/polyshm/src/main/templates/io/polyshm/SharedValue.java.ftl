@@ -106,6 +106,7 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
      * @param initial what it holds at first
      * @return the value, to be closed by the caller
      * @throws MemoryFullException if the host's shared memory is full
+     * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static Of${t.name} of${t.name}(${t.primitive} initial) {

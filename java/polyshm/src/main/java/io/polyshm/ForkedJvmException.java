@@ -20,8 +20,9 @@ package io.polyshm;
  * </table>
  *
  * <p>If what the task threw could not travel, because it or something it refers to is not
- * serializable, the cause is a stand-in that prints the same: type, message, stack traces, causes
- * and suppressed exceptions.
+ * serializable, or its class is absent here or fails to tell its text or causes, the cause is a
+ * stand-in that prints the same: type, message, stack traces, causes and suppressed exceptions. The
+ * last of its suppressed exceptions says what kept the original away.
  */
 public final class ForkedJvmException extends PolyshmException {
     private static final long serialVersionUID = 1;

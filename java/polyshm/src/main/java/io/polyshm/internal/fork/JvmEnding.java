@@ -34,22 +34,25 @@ record JvmEnding(String child, Ending process, Outcome outcome, Throwable proble
                 }
             }
             case THREW -> {
-                Throwable thrown = failure(loader).thrown();
+                Outcome.Failure failure = failure(loader);
                 throw new ForkedJvmException(
                         "JAVA_ETASK",
-                        "join: the task of the child JVM threw " + thrown + ": " + values(),
-                        thrown);
+                        "join: the task of the child JVM threw "
+                                + failure.standIn()
+                                + ": "
+                                + values(),
+                        failure.thrown());
             }
             case TASK_UNREADABLE -> {
-                Throwable thrown = failure(loader).thrown();
+                Outcome.Failure failure = failure(loader);
                 throw new ForkedJvmException(
                         "JAVA_EREAD",
                         "join: the child JVM could not read its task; if a class is missing, name "
                                 + "its jar or folder by builder().classPath(...): "
                                 + values()
                                 + ": "
-                                + thrown,
-                        thrown);
+                                + failure.standIn(),
+                        failure.thrown());
             }
             case RESULT_UNWRITABLE -> {
                 Outcome.Failure failure = failure(loader);

@@ -43,9 +43,10 @@ record Outcome(Kind kind, byte[] payload) {
      * A failure that is told.
      *
      * @param text what can be said in words, or empty
-     * @param thrown with the child's stack trace; a stand-in if the original could not travel
+     * @param standIn what it was, in the child's words
+     * @param thrown the original, or its stand-in if that cannot be had here
      */
-    record Failure(String text, Throwable thrown) {}
+    record Failure(String text, StandInException standIn, Throwable thrown) {}
 
     /** Writes what a parent hands to its child. */
     static byte[] prepared(byte[] token) {
@@ -63,33 +64,44 @@ record Outcome(Kind kind, byte[] payload) {
     Failure failure(ClassLoader loader) throws IOException {
         try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(payload))) {
             String text = readText(in);
-            Throwable standIn = StandInException.read(in);
-            int length = in.readInt();
-            if (length >= 0) {
-                try {
-                    byte[] original = in.readNBytes(length);
-                    Object read = LoadingInputStream.read(original, loader);
-                    return new Failure(text, (Throwable) read);
-                } catch (IOException
-                        | ClassNotFoundException
-                        | RuntimeException
-                        | LinkageError
-                        | StackOverflowError cannotBeReadHere) {
-                    // A class that only the child has, or one that refuses: the text remains.
-                }
+            StandInException standIn = StandInException.read(in);
+            byte[] serialized = in.readAllBytes();
+            if (serialized.length == 0) {
+                return new Failure(text, standIn, standIn);
             }
-            return new Failure(text, standIn);
+            Throwable problem;
+            try {
+                Throwable original = (Throwable) LoadingInputStream.read(serialized, loader);
+                problem = StandInException.flawOf(original);
+                if (problem == null) {
+                    return new Failure(text, standIn, original);
+                }
+            } catch (Throwable ofItsOwnCodeToo) {
+                problem = ofItsOwnCodeToo;
+            }
+            // A class that only the child has, or one that refuses: the text remains.
+            standIn.addSuppressed(StandInException.of(problem));
+            return new Failure(text, standIn, standIn);
         }
     }
 
+    /** Null may be written, too. */
     static void writeText(DataOutputStream out, String text) throws IOException {
+        if (text == null) {
+            out.writeInt(-1);
+            return;
+        }
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         out.writeInt(bytes.length);
         out.write(bytes);
     }
 
     static String readText(DataInputStream in) throws IOException {
-        byte[] bytes = in.readNBytes(in.readInt());
+        int length = in.readInt();
+        if (length < 0) {
+            return null;
+        }
+        byte[] bytes = in.readNBytes(length);
         return new String(bytes, StandardCharsets.UTF_8);
     }
 
@@ -127,16 +139,19 @@ record Outcome(Kind kind, byte[] payload) {
         }
 
         void failed(Kind kind, String text, Throwable thrown) throws IOException {
+            StandInException standIn = StandInException.of(thrown);
+            byte[] original = {};
+            try {
+                original = serialized(thrown);
+            } catch (Throwable ofItsOwnCodeToo) {
+                standIn.addSuppressed(StandInException.of(ofItsOwnCodeToo));
+            }
             file.setLength(PAYLOAD_OFFSET);
             file.seek(PAYLOAD_OFFSET);
             try (DataOutputStream out = new DataOutputStream(buffered())) {
                 writeText(out, text);
-                StandInException.write(thrown, out);
-                byte[] original = serializedOrNull(thrown);
-                out.writeInt(original == null ? -1 : original.length);
-                if (original != null) {
-                    out.write(original);
-                }
+                standIn.write(out);
+                out.write(original);
             }
             write(kind);
         }
@@ -167,15 +182,10 @@ record Outcome(Kind kind, byte[] payload) {
             return new BufferedOutputStream(toFile, 1 << 16);
         }
 
-        private static byte[] serializedOrNull(Throwable thrown) {
+        private static byte[] serialized(Throwable thrown) throws IOException {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
             try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
                 out.writeObject(thrown);
-            } catch (IOException
-                    | RuntimeException
-                    | LinkageError
-                    | StackOverflowError cannotTravel) {
-                return null;
             }
             return bytes.toByteArray();
         }

@@ -93,6 +93,7 @@ public sealed class ForkedJvm extends ChildProcess permits ForkedJvm.Call {
      * @param task not null, serializable with all that it refers to
      * @return the child, which may not have begun yet
      * @throws ForkedJvmException if the task cannot travel, or no process could be started
+     * @throws UnavailableException if the native library is missing
      */
     public static ForkedJvm start(Task task) {
         return builder().start(task);
@@ -105,6 +106,7 @@ public sealed class ForkedJvm extends ChildProcess permits ForkedJvm.Call {
      * @param computation not null, serializable with all that it refers to
      * @return the child, which may not have begun yet
      * @throws ForkedJvmException if the computation cannot travel, or no process could be started
+     * @throws UnavailableException if the native library is missing
      */
     public static <T> Call<T> call(Computation<T> computation) {
         return builder().call(computation);
@@ -147,7 +149,7 @@ public sealed class ForkedJvm extends ChildProcess permits ForkedJvm.Call {
          *
          * @return the same object at every call; may be null
          * @throws ForkedJvmException as of {@link #join()}, or if the result, or what it refers to,
-         *     is not serializable or cannot be read here
+         *     is not serializable or cannot be read here; what came of that is the cause
          * @throws InterruptedException as of {@link #join()}
          */
         public T get() throws InterruptedException {
@@ -270,6 +272,7 @@ public sealed class ForkedJvm extends ChildProcess permits ForkedJvm.Call {
          * @return the child, which may not have begun yet
          * @throws ForkedJvmException if the task cannot travel, or no process could be started:
          *     nothing is left of the attempt
+         * @throws UnavailableException if the native library is missing
          */
         public ForkedJvm start(Task task) {
             Objects.requireNonNull(task, "task");
@@ -284,6 +287,7 @@ public sealed class ForkedJvm extends ChildProcess permits ForkedJvm.Call {
          * @return the child, which may not have begun yet
          * @throws ForkedJvmException if the computation cannot travel, or no process could be
          *     started: nothing is left of the attempt
+         * @throws UnavailableException if the native library is missing
          */
         public <T> Call<T> call(Computation<T> computation) {
             Objects.requireNonNull(computation, "computation");

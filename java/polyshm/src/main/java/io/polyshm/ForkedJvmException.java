@@ -7,8 +7,8 @@ package io.polyshm;
  *
  * <table>
  * <caption>Error names</caption>
- * <tr><td>{@code JAVA_ECAPTURE}</td><td>the task captures something that is not serializable; no
- *     process was started</td></tr>
+ * <tr><td>{@code JAVA_ECAPTURE}</td><td>the task captures something that is not serializable, or
+ *     fails to be written; no process was started</td></tr>
  * <tr><td>{@code JAVA_ESTART}</td><td>no process could be started</td></tr>
  * <tr><td>{@code JAVA_ETASK}</td><td>the task threw; the {@linkplain #getCause() cause} is what it
  *     threw, with the stack trace of the child</td></tr>

@@ -4,6 +4,8 @@ package io.polyshm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.io.ObjectOutputStream;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -156,19 +158,52 @@ class ForkedJvmCaptureTest {
     private static final class Refusing implements Serializable {
         private static final long serialVersionUID = 1;
 
-        private void writeObject(java.io.ObjectOutputStream out) {
-            throw new IllegalStateException("not now");
+        final Throwable failure;
+
+        Refusing(Throwable failure) {
+            this.failure = failure;
+        }
+
+        private void writeObject(ObjectOutputStream out) throws Throwable {
+            throw failure;
+        }
+    }
+
+    @SuppressWarnings("serial")
+    private static final class Untold extends RuntimeException {
+        @Override
+        public String getMessage() {
+            throw this;
         }
     }
 
     @Test
     void shouldTellReasonWhenClassRefusesToBeWritten() {
+        for (Throwable failure :
+                List.of(
+                        new IllegalStateException("not now"),
+                        new IOException("not now"),
+                        new AssertionError("not now"),
+                        new NoClassDefFoundError("not now"))) {
+            Job job = new Job();
+            job.any = new Refusing(failure);
+            assertRefused(
+                    () -> System.out.println(job),
+                    "-> field any (io.polyshm.ForkedJvmCaptureTest$Refusing) failed to be written: "
+                            + failure);
+        }
         Job job = new Job();
-        job.any = new Refusing();
-        assertRefused(
-                () -> System.out.println(job),
-                "-> field any (io.polyshm.ForkedJvmCaptureTest$Refusing) failed to be written: ",
-                "not now");
+        job.any = new Refusing(new Untold());
+        assertRefused(() -> System.out.println(job), "failed to be written: ", "$Untold (its");
+    }
+
+    @Test
+    void shouldKeepErrorAsCauseWhenMemoryIsFull() {
+        OutOfMemoryError full = new OutOfMemoryError("of this test");
+        Refusing captured = new Refusing(full);
+        assertRefused(() -> System.out.println(captured), full.toString());
+        assertThatThrownBy(() -> ForkedJvm.start(() -> System.out.println(captured)))
+                .hasRootCause(full);
     }
 
     @Test

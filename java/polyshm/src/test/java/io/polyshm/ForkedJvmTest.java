@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm;
 
+import static org.assertj.core.api.Assertions.as;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import java.io.ByteArrayOutputStream;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
 import java.io.PrintStream;
+import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -187,6 +192,63 @@ class ForkedJvmTest {
                 .isInstanceOf(ForkedJvmException.class)
                 .hasMessageContaining("element 1 (java.lang.Thread) is not Serializable")
                 .hasMessageContaining("JAVA_ERESULT");
+    }
+
+    @Test
+    void shouldSpeakOfResultWhenThatIsNotSerializable() {
+        ForkedJvm.Call<Object> child = ForkedJvm.call(() -> new Thread());
+        assertThatThrownBy(child::get)
+                .isInstanceOf(ForkedJvmException.class)
+                .hasMessageContaining("the result itself (java.lang.Thread) is not Serializable")
+                .hasMessageContaining("leave it out of the result")
+                .extracting(Throwable::getMessage, as(STRING))
+                .doesNotContain("the task itself", "inside the task");
+    }
+
+    /** Fails in one of the two JVMs through which it goes. */
+    private static final class Fragile implements Serializable {
+        private static final long serialVersionUID = 1;
+        private final boolean whenWritten;
+
+        Fragile(boolean whenWritten) {
+            this.whenWritten = whenWritten;
+        }
+
+        private void writeObject(ObjectOutputStream out) {
+            if (whenWritten) {
+                throw new AssertionError("cannot be written");
+            }
+        }
+
+        private void readObject(ObjectInputStream in) {
+            throw new AssertionError("cannot be read");
+        }
+    }
+
+    @Test
+    void shouldThrowWithErrorAsCauseWhenResultFailsToTravel() {
+        ForkedJvm.Call<Object> unwritable = quiet().call(() -> List.of(new Fragile(true)));
+        assertThatThrownBy(unwritable::get)
+                .isInstanceOf(ForkedJvmException.class)
+                .hasMessageContaining("JAVA_ERESULT")
+                .hasMessageContaining("$Fragile) failed to be written: java.lang.AssertionError")
+                .hasCause(new AssertionError("cannot be written"));
+        ForkedJvm.Call<Object> unreadable = quiet().call(() -> List.of(new Fragile(false)));
+        assertThatThrownBy(unreadable::get)
+                .isInstanceOf(ForkedJvmException.class)
+                .hasMessageContaining("JAVA_ERESULT")
+                .hasMessageContaining("pid=" + unreadable.pid())
+                .hasCause(new AssertionError("cannot be read"));
+    }
+
+    @Test
+    void shouldThrowWithErrorAsCauseWhenTaskFailsToBeRead() {
+        Fragile captured = new Fragile(false);
+        ForkedJvm child = quiet().start(() -> System.out.println(captured));
+        assertThatThrownBy(child::join)
+                .isInstanceOf(ForkedJvmException.class)
+                .hasMessageContaining("JAVA_EREAD")
+                .hasCause(new AssertionError("cannot be read"));
     }
 
     @Test

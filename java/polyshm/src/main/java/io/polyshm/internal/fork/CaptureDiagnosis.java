@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.NotSerializableException;
 import java.io.ObjectOutputStream;
 import java.io.ObjectStreamClass;
-import java.io.ObjectStreamException;
 import java.io.ObjectStreamField;
 import java.io.OutputStream;
 import java.io.Serializable;
@@ -31,28 +30,41 @@ final class CaptureDiagnosis {
     // A walk that has seen this many objects gives up on the path and names the type alone.
     private static final int OBJECTS_MAX = 1_000_000;
 
+    private final String what;
     private final ClassLoader loader;
 
-    private CaptureDiagnosis(ClassLoader loader) {
+    private CaptureDiagnosis(String what, ClassLoader loader) {
+        this.what = what;
         this.loader = loader;
     }
 
     /** One object on the way from the root, and what to call it as seen from {@code parent}. */
     private record Step(Object object, Step parent, String label) {}
 
-    /** Says what keeps {@code root} from being written, and the remedy. Never throws. */
-    static String of(Object root, Throwable failure) {
+    /**
+     * Says what keeps {@code root} from being written, and the remedy. Never throws.
+     *
+     * @param what {@code task} or {@code result}
+     * @param failure what the attempt to write it threw
+     */
+    static String of(String what, Object root, Throwable failure) {
+        if (failure instanceof StackOverflowError) {
+            return "it refers to a chain of objects too long for this stack";
+        }
         try {
-            String path = new CaptureDiagnosis(root.getClass().getClassLoader()).walk(root);
+            // No walk where memory is what is missing.
+            boolean walkable = !(failure instanceof VirtualMachineError);
+            ClassLoader loader = root.getClass().getClassLoader();
+            String path = walkable ? new CaptureDiagnosis(what, loader).walk(root) : null;
             if (path != null) {
                 return path;
             }
-        } catch (IOException | RuntimeException | LinkageError | StackOverflowError noPath) {
+        } catch (Throwable noPath) {
             // The objects' own code is at work here; what it threw first says enough.
         }
         return failure instanceof NotSerializableException
                 ? failure.getMessage() + " is not Serializable"
-                : "its serialization failed: " + failure;
+                : "its serialization failed: " + StandInException.of(failure);
     }
 
     private String walk(Object root) throws IOException {
@@ -67,7 +79,7 @@ final class CaptureDiagnosis {
             OneObjectStream alone = new OneObjectStream();
             try {
                 alone.writeObject(step.object);
-            } catch (ObjectStreamException | RuntimeException e) {
+            } catch (IOException | RuntimeException | Error e) {
                 return text(step, e);
             }
             if (alone.root instanceof SerializedLambda lambda) {
@@ -86,10 +98,10 @@ final class CaptureDiagnosis {
         return null;
     }
 
-    private static String text(Step offender, Exception failure) {
+    private String text(Step offender, Throwable failure) {
         StringBuilder text = new StringBuilder();
         if (offender.parent == null) {
-            text.append("the task itself (").append(name(offender.object)).append(")");
+            text.append("the " + what + " itself (").append(name(offender.object)).append(")");
         }
         Deque<Step> path = new ArrayDeque<>();
         for (Step step = offender; step.parent != null; step = step.parent) {
@@ -102,7 +114,9 @@ final class CaptureDiagnosis {
             separator = " -> ";
         }
         if (offender.object instanceof Serializable) {
-            return text.append(" failed to be written: ").append(failure).toString();
+            return text.append(" failed to be written: ")
+                    .append(StandInException.of(failure))
+                    .toString();
         }
         boolean lambda = offender.object.getClass().isHidden();
         text.append(" is not Serializable. ");
@@ -110,9 +124,13 @@ final class CaptureDiagnosis {
         if (path.size() > 1) {
             text.append(", make the field transient");
         } else if (offender.label.contains("(this)")) {
-            text.append(", copy the fields that the task uses into local variables first");
+            text.append(", copy the fields that the " + what + " uses into local variables first");
         }
-        return text.append(", or create it inside the task").toString();
+        return text.append(
+                        what.equals("task")
+                                ? ", or create it inside the task"
+                                : ", or leave it out of the result")
+                .toString();
     }
 
     private static String name(Object object) {

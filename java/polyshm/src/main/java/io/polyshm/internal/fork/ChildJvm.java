@@ -53,17 +53,13 @@ public final class ChildJvm extends Child {
             Object result = LoadingInputStream.read(last.outcome().payload(), loader());
             ending = last.withoutPayload();
             return result;
-        } catch (IOException
-                | ClassNotFoundException
-                | RuntimeException
-                | LinkageError
-                | StackOverflowError e) {
+        } catch (Throwable e) { // its objects' own code is at work
             throw new ForkedJvmException(
                     "JAVA_ERESULT",
                     "get: the result of the child JVM cannot be read here: "
                             + last.child()
                             + ": "
-                            + e,
+                            + StandInException.of(e),
                     e);
         }
     }

@@ -6,7 +6,6 @@ import java.io.BufferedInputStream;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.NotSerializableException;
 import java.util.Arrays;
 
 /**
@@ -56,11 +55,7 @@ public final class ChildMain {
             try (LoadingInputStream in = new LoadingInputStream(file, loader)) {
                 return in.readObject();
             }
-        } catch (IOException
-                | ClassNotFoundException
-                | RuntimeException
-                | LinkageError
-                | StackOverflowError failure) {
+        } catch (Throwable failure) { // its objects' own code is at work
             outcome.failed(Outcome.Kind.TASK_UNREADABLE, "", failure);
             System.exit(1);
             throw new AssertionError(failure);
@@ -92,11 +87,8 @@ public final class ChildMain {
         }
         try {
             outcome.completed(result);
-        } catch (IOException | RuntimeException | LinkageError | StackOverflowError failure) {
-            String text =
-                    failure instanceof NotSerializableException
-                            ? CaptureDiagnosis.of(result, failure)
-                            : failure.toString();
+        } catch (Throwable failure) { // as above
+            String text = CaptureDiagnosis.of("result", result, failure);
             outcome.failed(Outcome.Kind.RESULT_UNWRITABLE, text, failure);
             System.exit(1);
         }

@@ -4,7 +4,6 @@ package io.polyshm.internal.fork;
 import java.io.IOException;
 import java.io.NotSerializableException;
 import java.io.ObjectOutputStream;
-import java.io.ObjectStreamException;
 import java.io.OutputStream;
 import java.lang.invoke.SerializedLambda;
 
@@ -28,10 +27,11 @@ final class TaskWriter extends ObjectOutputStream {
         TaskWriter writer = new TaskWriter(out);
         try {
             writer.writeObject(task);
-        } catch (StackOverflowError deep) {
-            throw explained("it refers to a chain of objects too long for this stack", deep);
-        } catch (ObjectStreamException | RuntimeException e) {
-            throw explained(CaptureDiagnosis.of(task, e), e);
+        } catch (IOException | RuntimeException | Error e) {
+            NotSerializableException explained =
+                    new NotSerializableException(CaptureDiagnosis.of("task", task, e));
+            explained.initCause(e);
+            throw explained;
         }
         writer.flush();
         return writer.description;
@@ -46,11 +46,5 @@ final class TaskWriter extends ObjectOutputStream {
                             : object.getClass().getName();
         }
         return object;
-    }
-
-    private static NotSerializableException explained(String text, Throwable cause) {
-        NotSerializableException explained = new NotSerializableException(text);
-        explained.initCause(cause);
-        return explained;
     }
 }

@@ -7,11 +7,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.awaitility.Awaitility.await;
 
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -321,6 +327,79 @@ class ForkedJvmEndTest {
                 .until(() -> children.stream().allMatch(each -> each.onExit().isDone()));
         await().until(() -> Processes.childThreads().isEmpty());
         await().until(() -> Processes.descriptors() == before);
+    }
+
+    @Test
+    void shouldNameFileWhenItCannotBeRedirectedTo(@TempDir Path folder) {
+        ProcessBuilder.Redirect absent =
+                ProcessBuilder.Redirect.to(folder.resolve("no/file").toFile());
+        assertThatThrownBy(() -> quiet().redirectOutput(absent).start(() -> {}))
+                .isInstanceOf(ForkedJvmException.class)
+                .hasMessageStartingWith("ForkedJvm.start: the file of a redirect cannot be opened")
+                .hasMessageContaining(absent.file() + " (No such file or directory)")
+                .hasMessageContaining("JAVA_ESTART");
+        ProcessBuilder.Redirect directory = ProcessBuilder.Redirect.appendTo(folder.toFile());
+        assertThatThrownBy(() -> ForkedJvm.builder().redirectError(directory).call(() -> 1))
+                .isInstanceOf(ForkedJvmException.class)
+                .hasMessageStartingWith("ForkedJvm.call: the file of a redirect cannot be opened")
+                .hasMessageContaining(folder + " (Is a directory)");
+        assertThatThrownBy(() -> SharedProcess.builder().redirectOutput(absent).start("true"))
+                .isInstanceOf(SharedProcessException.class)
+                .hasMessageContaining(
+                        "the file of a redirect cannot be opened: "
+                                + absent.file()
+                                + " (No such file or directory): command=[true]");
+    }
+
+    @Test
+    void shouldTellTheLimitWhenTooManyFilesAreOpen(@TempDir Path folder) throws Exception {
+        Path java = Files.createDirectory(folder.resolve("bin")).resolve("java");
+        Files.writeString(java, "#!/bin/sh\nulimit -n 256\nexec '" + Processes.JAVA + "' \"$@\"\n");
+        assertThat(java.toFile().setExecutable(true)).isTrue();
+        List<String> failures =
+                ForkedJvm.builder()
+                        .javaHome(folder)
+                        .call(() -> failuresAtTheLimit(() -> ForkedJvm.start(() -> {})))
+                        .get();
+        assertThat(failures)
+                .hasSizeGreaterThan(1)
+                .allMatch(each -> each.startsWith(ForkedJvmException.class.getName()))
+                .allMatch(each -> each.contains("ulimit -n"));
+        failures =
+                ForkedJvm.builder()
+                        .javaHome(folder)
+                        .call(() -> failuresAtTheLimit(() -> SharedProcess.start("true")))
+                        .get();
+        assertThat(failures)
+                .hasSizeGreaterThan(1)
+                .allMatch(each -> each.startsWith(SharedProcessException.class.getName()))
+                .allMatch(each -> each.contains("ulimit -n"));
+    }
+
+    /**
+     * Opens as many files as there may be, then closes one after the other until it is the process
+     * that is refused: at that the JDK itself loses a descriptor each time.
+     */
+    private static List<String> failuresAtTheLimit(Callable<ChildProcess> start) throws Exception {
+        // What is loaded before needs no descriptor later.
+        start.call().join();
+        Thread captured = new Thread();
+        catchThrowable(() -> ForkedJvm.start(captured::start));
+        catchThrowable(() -> SharedProcess.start("no-such-program"));
+        Deque<InputStream> open = new ArrayDeque<>();
+        try {
+            while (true) {
+                open.push(new FileInputStream("/dev/null"));
+            }
+        } catch (IOException full) {
+            // As wanted.
+        }
+        List<String> failures = new ArrayList<>();
+        do {
+            failures.add(catchThrowable(start::call).toString());
+            open.pop().close();
+        } while (!failures.get(failures.size() - 1).contains("refused another process"));
+        return failures;
     }
 
     @Test

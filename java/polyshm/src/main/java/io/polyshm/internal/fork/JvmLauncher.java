@@ -7,7 +7,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.NotSerializableException;
 import java.io.OutputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.List;
@@ -48,7 +47,7 @@ public final class JvmLauncher implements AutoCloseable {
                     e);
         } catch (IOException e) {
             throw new ForkedJvmException(
-                    "JAVA_ESTART", operation + ": cannot hand over the task: " + e, e);
+                    "JAVA_ESTART", operation + ": cannot hand over the task: " + e.getMessage(), e);
         }
     }
 
@@ -60,7 +59,7 @@ public final class JvmLauncher implements AutoCloseable {
         byte[] token = new byte[Outcome.TOKEN_BYTES];
         RANDOM.nextBytes(token);
         String description = writeTask(task, token);
-        Files.write(outcomeFile.path(), Outcome.prepared(token));
+        outcomeFile.write(Outcome.prepared(token));
 
         ProcessBuilder builder = builder();
         String parent = String.valueOf(ProcessHandle.current().pid());
@@ -88,8 +87,7 @@ public final class JvmLauncher implements AutoCloseable {
     }
 
     private String writeTask(Object task, byte[] token) throws IOException {
-        try (OutputStream out =
-                new BufferedOutputStream(Files.newOutputStream(taskFile.path()), 1 << 16)) {
+        try (OutputStream out = new BufferedOutputStream(taskFile.output(), 1 << 16)) {
             out.write(token);
             return TaskWriter.write(task, out);
         }
@@ -116,7 +114,7 @@ public final class JvmLauncher implements AutoCloseable {
                 new ProcessBuilder(home.resolve("bin/java").toString(), "@" + argumentFile.path());
         options.prepare(builder);
         List<String> arguments = CommandLine.arguments(parent, options, builder.environment());
-        Files.write(argumentFile.path(), CommandLine.argumentFile(arguments));
+        argumentFile.write(CommandLine.argumentFile(arguments));
         return builder;
     }
 
@@ -134,9 +132,9 @@ public final class JvmLauncher implements AutoCloseable {
             throw failure("the directory does not exist" + values, null);
         }
         try {
-            return builder.start();
+            return LaunchOptions.start(builder);
         } catch (IOException e) {
-            throw failure(LaunchOptions.REFUSED + values + ": " + e.getMessage(), e);
+            throw failure(e.getMessage() + values, e);
         }
     }
 

@@ -2,6 +2,8 @@
 package io.polyshm.internal.fork;
 
 import java.io.File;
+import java.io.FileNotFoundException;
+import java.io.IOException;
 import java.nio.charset.Charset;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -91,8 +93,27 @@ public final class LaunchOptions {
         }
     }
 
-    /** Why the operating system refused to start what it could have. */
-    static final String REFUSED =
-            "the operating system refused another process; if it is for lack of memory or"
-                    + " processes, see ulimit -u and the limits of the container";
+    /** Starts it; other than {@link ProcessBuilder}, tells a file from a process. */
+    static Process start(ProcessBuilder builder) throws IOException {
+        try {
+            return builder.start();
+        } catch (IOException e) {
+            if (e.getCause() instanceof FileNotFoundException redirect) {
+                throw new IOException(
+                        "the file of a redirect cannot be opened: " + redirect.getMessage(), e);
+            }
+            throw refused("another process", e);
+        }
+    }
+
+    /** The operating system refused what it could have given. */
+    static IOException refused(String what, Exception why) {
+        return new IOException(
+                "the operating system refused "
+                        + what
+                        + "; if it is for lack of memory, processes or descriptors, see ulimit -u,"
+                        + " ulimit -n and the limits of the container: "
+                        + why.getMessage(),
+                why);
+    }
 }

@@ -130,7 +130,7 @@ public final class ProgramLauncher {
     private static Process start(ProcessBuilder builder) throws IOException, InterruptedException {
         for (int attempt = 1; ; attempt++) {
             try {
-                return builder.start();
+                return LaunchOptions.start(builder);
             } catch (IOException refused) {
                 if (attempt == BUSY_ATTEMPTS || !FILE_BUSY.matcher(refused.toString()).find()) {
                     throw refused;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.polyshm.internal.fork;
 
+import io.polyshm.PolyshmException;
+import io.polyshm.UnavailableException;
 import io.polyshm.internal.Native;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -20,10 +25,30 @@ final class ScratchFile implements AutoCloseable {
         this.descriptor = descriptor;
     }
 
-    static ScratchFile create() {
+    static ScratchFile create() throws IOException {
         String[] path = new String[1];
-        int descriptor = Native.createScratch(path);
-        return new ScratchFile(Path.of(path[0]), descriptor);
+        try {
+            int descriptor = Native.createScratch(path);
+            return new ScratchFile(Path.of(path[0]), descriptor);
+        } catch (UnavailableException missing) {
+            throw missing;
+        } catch (PolyshmException e) {
+            throw LaunchOptions.refused("a scratch file", e);
+        }
+    }
+
+    OutputStream output() throws IOException {
+        try {
+            return Files.newOutputStream(path);
+        } catch (IOException e) {
+            throw LaunchOptions.refused("a scratch file", e);
+        }
+    }
+
+    void write(byte[] bytes) throws IOException {
+        try (OutputStream out = output()) {
+            out.write(bytes);
+        }
     }
 
     /** The path under which this process and its children can open the file. */

@@ -46,6 +46,8 @@ class ForkedJvmThrowTest {
             THROW_WHEN_WRITTEN(false),
             THROW_ITSELF_WHEN_WRITTEN(false),
             THROW_WHEN_READ(false),
+            WRITTEN_AS_NULL(false),
+            WRITTEN_AS_TEXT(false),
             LARGE_MESSAGE(true);
 
             final boolean travels;
@@ -113,6 +115,15 @@ class ForkedJvmThrowTest {
                 case THROW_IN_GET_CAUSE -> throw new AssertionError("no cause");
                 case ENDLESS_CAUSES -> new Evil(deed);
                 default -> super.getCause();
+            };
+        }
+
+        @Serial
+        private Object writeReplace() {
+            return switch (deed) {
+                case WRITTEN_AS_NULL -> null;
+                case WRITTEN_AS_TEXT -> "text";
+                default -> this;
             };
         }
 

@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * How a child's task ended, as a file: 16 bytes of token, one byte of {@link Kind}, the payload.
@@ -72,6 +73,7 @@ record Outcome(Kind kind, byte[] payload) {
             Throwable problem;
             try {
                 Throwable original = (Throwable) LoadingInputStream.read(serialized, loader);
+                Objects.requireNonNull(original, "it was written as null");
                 problem = StandInException.flawOf(original);
                 if (problem == null) {
                     return new Failure(text, standIn, original);

@@ -133,11 +133,10 @@ static void leave(const pshm__sync *sync, uint64_t generation) {
 }
 
 /* Nothing here waits, so the process may be at its end. */
-void pshm__barrier_depart(const pshm__sync *sync, bool at_exit) {
+void pshm__barrier_depart(const pshm__sync *sync) {
     static const pshm__stake nothing;
     const pshm__barrier *barrier = shared_of(sync);
     const pshm__stake *mine = &barrier->stakes[sync->segment->slot];
-    (void)at_exit;
     if (load_32(&mine->number) != sync->segment->number)
         return;
     const uint64_t generation = current(barrier);

@@ -249,8 +249,8 @@ typedef struct pshm__kind {
     void (*recover)(const pshm__sync *sync);
     /* True if this participant holds a lock of it, for which a close is refused. */
     bool (*is_held_here)(const pshm__sync *sync);
-    /* The participant leaves; at the end of the process it must not wait for anything. */
-    void (*depart)(const pshm__sync *sync, bool at_exit);
+    /* The participant leaves, perhaps at the end of the process: it must not wait for anything. */
+    void (*depart)(const pshm__sync *sync);
 } pshm__kind;
 
 /* Null for a number that is none. */
@@ -264,7 +264,7 @@ bool pshm__sync_of(pshm_segment *segment, const pshm__entry *entry, pshm__sync *
 
 void pshm__semaphore_recover(const pshm__sync *sync);
 void pshm__barrier_recover(const pshm__sync *sync);
-void pshm__barrier_depart(const pshm__sync *sync, bool at_exit);
+void pshm__barrier_depart(const pshm__sync *sync);
 bool pshm__rwlock_is_held_here(const pshm__sync *sync);
 
 /* Who writes; null for nobody. */

@@ -15,14 +15,14 @@ static pshm_segment *open_segments;
 /* ---- the list of open segments, for the process's end and for forked children ---- */
 
 /* Withdraw from the synchronizers. */
-static void depart(pshm_segment *segment, bool at_exit) {
+static void depart(pshm_segment *segment) {
     uint64_t cursor = 0;
     pshm__entry entry;
     pshm__sync sync;
     while (pshm__directory_next(segment, &cursor, &entry) == 1) {
         const pshm__kind *kind = pshm__kind_of(entry.kind);
         if (kind->depart != NULL && pshm__sync_of(segment, &entry, &sync))
-            kind->depart(&sync, at_exit);
+            kind->depart(&sync);
     }
 }
 
@@ -45,7 +45,7 @@ static void at_exit(void) {
     for (pshm_segment *segment = open_segments; segment != NULL; segment = segment->next_open) {
         if (atomic_load(&segment->state) != PSHM__OPEN)
             continue;
-        depart(segment, true);
+        depart(segment);
         if (segment->lifetime != PSHM_LAST_OUT)
             continue;
         int code;
@@ -462,7 +462,7 @@ int pshm_segment_close(pshm_segment *segment) {
     while (atomic_load(&segment->operations) != 0)
         pshm__os_sleep_ns(20000);
     if (!segment->left)
-        depart(segment, false);
+        depart(segment);
     if (!segment->left && pshm__lifecycle_enter(segment->file) == 0) {
         leave(segment);
         pshm__lifecycle_leave(segment->file);

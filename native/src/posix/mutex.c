@@ -79,7 +79,7 @@ bool pshm__os_mutex_is_mine(const void *mutex, uint32_t tid) { return owner_of(m
 enum { FIRST_PAUSES = 32, LAST_PAUSES = 128 }; /* of about 10 to 50 ns */
 
 static void pause_once(void) {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb"); /* "yield" does not wait on most cores */

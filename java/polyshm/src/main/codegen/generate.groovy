@@ -8,15 +8,15 @@
 import freemarker.template.Configuration
 
 def types = [
-    //  name       primitive   bytes  buffer          stream           ordered cas    add
-    type('Boolean', 'boolean', 1,     'ByteBuffer',   null,            false,  false, false, 'PSHM_BOOLEAN'),
-    type('Byte',    'byte',    1,     'ByteBuffer',   null,            false,  false, false, 'PSHM_INT8'),
-    type('Short',   'short',   2,     'ShortBuffer',  null,            true,   false, false, 'PSHM_INT16'),
-    type('Char',    'char',    2,     'CharBuffer',   null,            true,   false, false, 'PSHM_CHAR16'),
-    type('Int',     'int',     4,     'IntBuffer',    'IntStream',     true,   true,  true,  'PSHM_INT32'),
-    type('Long',    'long',    8,     'LongBuffer',   'LongStream',    true,   true,  true,  'PSHM_INT64'),
-    type('Float',   'float',   4,     'FloatBuffer',  null,            true,   true,  false, 'PSHM_FLOAT32'),
-    type('Double',  'double',  8,     'DoubleBuffer', 'DoubleStream',  true,   true,  false, 'PSHM_FLOAT64'),
+    //  name       primitive   bytes  buffer          stream             ordered cas    add
+    type('Boolean', 'boolean', 1,     'ByteBuffer',   'Stream<Boolean>', false,  false, false, 'PSHM_BOOLEAN'),
+    type('Byte',    'byte',    1,     'ByteBuffer',   'IntStream',       false,  false, false, 'PSHM_INT8'),
+    type('Short',   'short',   2,     'ShortBuffer',  'IntStream',       true,   false, false, 'PSHM_INT16'),
+    type('Char',    'char',    2,     'CharBuffer',   'IntStream',       true,   false, false, 'PSHM_CHAR16'),
+    type('Int',     'int',     4,     'IntBuffer',    'IntStream',       true,   true,  true,  'PSHM_INT32'),
+    type('Long',    'long',    8,     'LongBuffer',   'LongStream',      true,   true,  true,  'PSHM_INT64'),
+    type('Float',   'float',   4,     'FloatBuffer',  'DoubleStream',    true,   true,  false, 'PSHM_FLOAT32'),
+    type('Double',  'double',  8,     'DoubleBuffer', 'DoubleStream',    true,   true,  false, 'PSHM_FLOAT64'),
 ]
 
 def type(name, primitive, bytes, buffer, stream, ordered, cas, add, pshmType) {

@@ -890,7 +890,6 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
                 throw refused("copyFrom", index);
             }
         }
-<#assign stream = {"boolean": "Stream<Boolean>", "byte": "IntStream", "short": "IntStream", "char": "IntStream", "int": "IntStream", "long": "LongStream", "float": "DoubleStream", "double": "DoubleStream"}[p]>
 <#assign map = {"boolean": "mapToObj", "byte": "mapToInt", "short": "mapToInt", "char": "mapToInt", "int": "mapToInt", "long": "map", "float": "mapToDouble", "double": "mapToDouble"}[p]>
 
         /**
@@ -899,7 +898,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
          * @return a new stream; its end operation throws {@link ClosedException} if it reads after close
          * @throws ClosedException after close
          */
-        public ${stream} stream() {
+        public ${t.stream} stream() {
             ensureOpen("stream");
             return LongStream.range(0, length).${map}(this::get);
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * polyshm.h: typed arrays, values and locks in memory that processes of one host share.
- * This is the whole C API; the Java and Python packages stand on it. Link with -lpolyshm.
+ * polyshm.h: typed arrays, values, locks and synchronizers in memory that processes of one host
+ * share. This is the whole C API; the Java and Python packages stand on it. Link with -lpolyshm.
  *
  * Read this first:
  *
@@ -328,8 +328,9 @@ PSHM_API void pshm_segment_end_watch(pshm_segment *segment);
 
 /* ---- objects --------------------------------------------------------------------------- */
 
-/* Bytes that one object takes from its segment: PSHM_LOCK ignores type and length, PSHM_VALUE
- * the length. PSHM_EINVAL if kind, type or length is out of range. */
+/* Bytes that one object takes from its segment. `type` counts for arrays and values only, and
+ * `length`, which is as in pshm_object_info, not for values, locks, events and read-write locks.
+ * PSHM_EINVAL if kind, type or length is out of range. */
 PSHM_API int64_t pshm_object_bytes(int kind, int type, int64_t length);
 
 /* Get the array of that name, or create it with all elements zero. Exactly one of any number of

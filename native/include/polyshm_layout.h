@@ -168,8 +168,8 @@ typedef struct pshm__condition {
 /* An object of the heap: this head, then the payload, the whole a multiple of PSHM_ALIGN. */
 typedef struct pshm__object {
     uint32_t kind;     /* pshm_kind */
-    uint32_t type;     /* pshm_type, zero for a lock */
-    uint64_t length;   /* elements of the payload */
+    uint32_t type;     /* pshm_type of an array or value; 1 for a bounded semaphore; else zero */
+    uint64_t length;   /* elements, or the parameter of the kind: see LAYOUT.md */
     uint64_t bytes;    /* of head and payload, rounded up */
     uint64_t reserved; /* zero */
     char name[PSHM_NAME_BYTES];

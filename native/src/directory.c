@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Objects by name: arrays, values and locks, one after the other in the heap. An object is made
- * behind the last one and published by a single release store of heap_used, so a creator that is
- * killed leaves nothing half-made in sight, and its mutex may be taken over as it is.
+ * Objects by name, of every kind, one after the other in the heap. An object is made behind the
+ * last one and published by a single release store of heap_used, so a creator that is killed leaves
+ * nothing half-made in sight, and its mutex may be taken over as it is.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -36,7 +36,7 @@ import java.util.function.ToLongFunction;
  * another has acquired; that one still holds it then, and if it dies the permits come back once
  * more. To count what one process hands over to another is therefore not for a semaphore: if the
  * consumer dies, the permits of what it has consumed come back, and somebody waits for what is not
- * there. A {@link Lock} guards such a count, and an {@link Event} or a {@link Latch} tells of it.
+ * there. Take a {@link Condition}, whose {@link Lock} guards such a count.
  *
  * <p><b>Threads.</b> All methods may be called by any thread, platform or virtual, at any time, and
  * the one that releases need not be the one that acquired. A virtual thread that waits does not

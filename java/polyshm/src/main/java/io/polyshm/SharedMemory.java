@@ -78,11 +78,11 @@ public final class SharedMemory implements AutoCloseable, Serializable {
         EVENT,
         /** A {@link Latch}. */
         LATCH,
-        /** A barrier. */
+        /** A {@link Barrier}. */
         BARRIER,
-        /** A read-write lock. */
+        /** A {@link ReadWriteLock}. */
         READ_WRITE_LOCK,
-        /** A condition of a {@link Lock}. */
+        /** A {@link Condition} of a {@link Lock}. */
         CONDITION
     }
 

@@ -33,24 +33,19 @@ static const pshm__barrier *shared_of(const pshm__sync *sync) {
     return (const pshm__barrier *)(const void *)sync->events;
 }
 
-static uint64_t load(const uint64_t *word) { return atomic_load((const _Atomic uint64_t *)word); }
-
-/* Of stakes, too: one that departs clears its own without the mutex. */
-static uint32_t load_32(const uint32_t *word) {
-    return atomic_load((const _Atomic uint32_t *)word);
+static uint64_t current(const pshm__barrier *barrier) {
+    return PSHM__LOAD(barrier->generation) + 1;
 }
-
-static uint64_t current(const pshm__barrier *barrier) { return load(&barrier->generation) + 1; }
 
 /* ---- generations ---- */
 
 static bool has_ended(const pshm__barrier *barrier, uint64_t generation) {
-    return load(&barrier->ends[generation % PSHM_BARRIER_HISTORY]) >> HOW_BITS >= generation;
+    return PSHM__LOAD(barrier->ends[generation % PSHM_BARRIER_HISTORY]) >> HOW_BITS >= generation;
 }
 
 /* pshm_break of a generation that has ended. */
 static uint32_t how_it_ended(const pshm__barrier *barrier, uint64_t generation) {
-    const uint64_t end = load(&barrier->ends[generation % PSHM_BARRIER_HISTORY]);
+    const uint64_t end = PSHM__LOAD(barrier->ends[generation % PSHM_BARRIER_HISTORY]);
     return end >> HOW_BITS == generation ? HOW(end) : PSHM_BREAK_NONE;
 }
 
@@ -58,7 +53,7 @@ static uint32_t how_it_ended(const pshm__barrier *barrier, uint64_t generation) 
 static void end_generation(const pshm__barrier *barrier, uint64_t generation, uint32_t how,
                            uint32_t pid) {
     const uint64_t *word = &barrier->ends[generation % PSHM_BARRIER_HISTORY];
-    uint64_t seen = load(word);
+    uint64_t seen = PSHM__LOAD(*word);
     if (seen >> HOW_BITS >= generation)
         return;
     if (how != PSHM_BREAK_NONE)
@@ -92,8 +87,8 @@ static int64_t arrived(const pshm__sync *sync, uint64_t generation) {
     const pshm__stake *stakes = shared_of(sync)->stakes;
     int64_t count = 0;
     for (uint32_t slot = 0; slot < sync->segment->participant_capacity; slot++) {
-        if (load_32(&stakes[slot].number) != 0 && load(&stakes[slot].amount) == generation)
-            count += load_32(&stakes[slot].count);
+        if (PSHM__LOAD(stakes[slot].number) != 0 && PSHM__LOAD(stakes[slot].amount) == generation)
+            count += PSHM__LOAD(stakes[slot].count);
     }
     return count;
 }
@@ -114,7 +109,7 @@ static int enter_as_party(const pshm__sync *sync, uint64_t *generation) {
     *generation = current(barrier);
     pshm__stakes_reclaim(sync, barrier->stakes, break_by_death);
     const uint32_t slot = sync->segment->slot;
-    if (load_32(&barrier->stakes[slot].number) == 0) {
+    if (PSHM__LOAD(barrier->stakes[slot].number) == 0) {
         PSHM__STORE(barrier->pids[slot], pshm__os_pid(), memory_order_relaxed);
         /* A thread that the end of its process has overtaken may have arrived here. */
         PSHM__STORE(barrier->stakes[slot].amount, 0, memory_order_relaxed);
@@ -137,10 +132,10 @@ void pshm__barrier_depart(const pshm__sync *sync) {
     static const pshm__stake nothing;
     const pshm__barrier *barrier = shared_of(sync);
     const pshm__stake *mine = &barrier->stakes[sync->segment->slot];
-    if (load_32(&mine->number) != sync->segment->number)
+    if (PSHM__LOAD(mine->number) != sync->segment->number)
         return;
     const uint64_t generation = current(barrier);
-    if (load(&mine->amount) == generation && load_32(&mine->count) != 0)
+    if (PSHM__LOAD(mine->amount) == generation && PSHM__LOAD(mine->count) != 0)
         end_generation(barrier, generation, PSHM_BREAK_CLOSE, pshm__os_pid());
     PSHM__PUBLISH(mine, &nothing);
     pshm__notify(sync->events);
@@ -160,7 +155,7 @@ static int broken(const pshm__sync *sync, uint64_t generation) {
                                           [PSHM_BREAK_ACTION] = "has not ended its action well"};
     const pshm__barrier *barrier = shared_of(sync);
     const uint32_t how = how_it_ended(barrier, generation);
-    const uint64_t cause = load(&barrier->cause);
+    const uint64_t cause = PSHM__LOAD(barrier->cause);
     const uint64_t pid = HOW(cause) == how ? cause >> 32 : 0; /* or it is of a later break */
     return pshm__fail_at(
         PSHM_EBROKEN, "barrier", sync->segment, sync->object,
@@ -185,7 +180,7 @@ static int arrive(pshm__waiting *self, uint64_t generation) {
         return broken(sync, generation);
     if (barrier->tripping != 0)
         return PSHM_EBUSY; /* all have arrived in this one; the next has not begun */
-    const uint32_t before = load(&mine->amount) == generation ? load_32(&mine->count) : 0;
+    const uint32_t before = PSHM__LOAD(mine->amount) == generation ? PSHM__LOAD(mine->count) : 0;
     PSHM__STORE(mine->count, before + 1, memory_order_relaxed);
     PSHM__STORE(mine->amount, generation, memory_order_relaxed);
     int64_t missing = sync->parameter - arrived(sync, generation);
@@ -358,7 +353,7 @@ int pshm_barrier_inspect(pshm_barrier *barrier, pshm_barrier_info *out) {
     code = enter_as_party(sync, &generation);
     if (code == 0) {
         const bool is_broken = has_ended(shared, generation);
-        const uint64_t cause = load(&shared->cause);
+        const uint64_t cause = PSHM__LOAD(shared->cause);
         *out = (pshm_barrier_info){.parties = sync->parameter,
                                    .waiting = is_broken ? 0 : arrived(sync, generation),
                                    .broken = is_broken,

@@ -43,10 +43,6 @@ static const pshm__condition *shared_of(const pshm__sync *sync) {
     return (const pshm__condition *)(const void *)sync->events;
 }
 
-static uint64_t load(const pshm__stake *stake) {
-    return atomic_load((const _Atomic uint64_t *)&stake->amount);
-}
-
 static int clip(uint64_t count) { return count < INT32_MAX ? (int)count : INT32_MAX; }
 
 int pshm_condition_open(pshm_lock *lock, const char *name, pshm_condition **out) {
@@ -82,7 +78,7 @@ static int begin(const pshm_condition *condition, const char *operation) {
 
 /* Up to so many of the participant's threads; returns how many there were. */
 static uint64_t signal_one(const pshm__stake *stake, uint64_t most) {
-    uint64_t amount = load(stake), count;
+    uint64_t amount = PSHM__LOAD(stake->amount), count;
     do {
         count = waiting_of(amount) < most ? waiting_of(amount) : most;
     } while (count != 0 &&
@@ -124,7 +120,7 @@ int pshm_condition_signal(pshm_condition *condition, int64_t count) {
 
 static bool is_dead(const pshm__sync *sync, uint32_t slot) {
     const pshm__stake *stake = &shared_of(sync)->stakes[slot];
-    const uint32_t number = atomic_load((const _Atomic uint32_t *)&stake->number);
+    const uint32_t number = PSHM__LOAD(stake->number);
     return number != 0 && !pshm__participant_lives(sync->segment, slot, number);
 }
 
@@ -132,7 +128,7 @@ static bool is_dead(const pshm__sync *sync, uint32_t slot) {
  * one makes that true. */
 static bool is_left_behind(const pshm__sync *sync) {
     for (uint32_t slot = 0; slot < sync->segment->participant_capacity; slot++) {
-        if (load(&shared_of(sync)->stakes[slot]) != 0 && is_dead(sync, slot))
+        if (PSHM__LOAD(shared_of(sync)->stakes[slot].amount) != 0 && is_dead(sync, slot))
             return true;
     }
     return false;
@@ -140,7 +136,7 @@ static bool is_left_behind(const pshm__sync *sync) {
 
 static void pass_on(const pshm__sync *sync, uint32_t slot) {
     const pshm__stake *stake = &shared_of(sync)->stakes[slot];
-    const uint64_t signals = signals_of(load(stake));
+    const uint64_t signals = signals_of(PSHM__LOAD(stake->amount));
     PSHM__STORE(stake->amount, signals * SIGNAL, memory_order_relaxed); /* none to the dead one */
     signal_all(sync, signals);
 }
@@ -159,7 +155,7 @@ int pshm_condition_waiting(pshm_condition *condition) {
     if (code != 0)
         return code;
     for (uint32_t slot = 0; slot < sync->segment->participant_capacity; slot++) {
-        const uint64_t waiting = waiting_of(load(&shared_of(sync)->stakes[slot]));
+        const uint64_t waiting = waiting_of(PSHM__LOAD(shared_of(sync)->stakes[slot].amount));
         if (waiting != 0 && !is_dead(sync, slot))
             count += waiting;
     }
@@ -202,10 +198,10 @@ static pshm__waiting **find(const pshm__waiting *self, uint64_t most, uint64_t *
 
 static bool may_go(const pshm__waiting *self) {
     uint64_t place;
-    if (signals_of(load(stake_of(self))) == 0)
+    if (signals_of(PSHM__LOAD(stake_of(self)->amount)) == 0)
         return false;
     pshm__guard_lock(&condition_of(self)->sync.segment->queues);
-    const uint64_t signals = signals_of(load(stake_of(self)));
+    const uint64_t signals = signals_of(PSHM__LOAD(stake_of(self)->amount));
     const bool found = *find(self, signals, &place) == self && place < signals;
     pshm__guard_unlock(&condition_of(self)->sync.segment->queues);
     return found;
@@ -252,7 +248,7 @@ static int end(pshm__waiting *self, int why) {
     if (closed != 0) {
         code = closed;
     } else {
-        uint64_t amount = load(stake), step;
+        uint64_t amount = PSHM__LOAD(stake->amount), step;
         do {
             const bool signalled = place < signals_of(amount);
             code = signalled ? 0 : why != 0 ? why : PSHM_EBUSY;
@@ -276,7 +272,7 @@ int pshm_condition_prepare(pshm_condition *condition, pshm_wait *wait) {
     pshm__waiting *self = pshm__wait_init(wait, sync, attempt, end);
     self->value = (uintptr_t)condition;
     self->value_2 = sync->segment->number;
-    self->departed = atomic_load((const _Atomic uint32_t *)&directory->departed);
+    self->departed = PSHM__LOAD(directory->departed);
     self->has_looked = true;
     reclaim(sync);
     const pshm__stake *mine = pshm__stake_here(sync, shared_of(sync)->stakes, pass_on);

@@ -49,8 +49,7 @@ const pshm__directory *pshm__directory_of(const pshm_segment *segment) {
 }
 
 static uint64_t heap_used(const pshm_segment *segment, memory_order order) {
-    return atomic_load_explicit((const _Atomic uint64_t *)&pshm__directory_of(segment)->heap_used,
-                                order);
+    return PSHM__LOAD_EXPLICIT(pshm__directory_of(segment)->heap_used, order);
 }
 
 static const pshm__object *object_at(const pshm_segment *segment, uint64_t offset) {

@@ -9,10 +9,6 @@ static const uint64_t *state_of(const pshm__sync *sync) {
     return &((const pshm__event *)(const void *)sync->events)->state;
 }
 
-static uint64_t load(const pshm__sync *sync) {
-    return atomic_load((const _Atomic uint64_t *)state_of(sync));
-}
-
 static bool is_set(uint64_t state) { return (state & 1) != 0; }
 
 int pshm_event_open(pshm_segment *segment, const char *name, pshm_event **out) {
@@ -29,7 +25,7 @@ int pshm_event_set(pshm_event *event) {
     int code = pshm__begin(sync, "set");
     if (code != 0)
         return code;
-    uint64_t state = load(sync);
+    uint64_t state = PSHM__LOAD(*state_of(sync));
     while (!is_set(state) && !PSHM__SWAP(*state_of(sync), &state, (state + 2) | 1))
         continue;
     pshm__notify(sync->events); /* who has set it may have been killed before that */
@@ -42,7 +38,7 @@ int pshm_event_clear(pshm_event *event) {
     int code = pshm__begin(sync, "clear");
     if (code != 0)
         return code;
-    uint64_t state = load(sync);
+    uint64_t state = PSHM__LOAD(*state_of(sync));
     while (is_set(state) && !PSHM__SWAP(*state_of(sync), &state, state - 1))
         continue;
     pshm__end(sync);
@@ -53,20 +49,20 @@ int pshm_event_is_set(pshm_event *event) {
     int code = pshm__begin(&event->sync, "is_set");
     if (code != 0)
         return code;
-    const bool result = is_set(load(&event->sync));
+    const bool result = is_set(PSHM__LOAD(*state_of(&event->sync)));
     pshm__end(&event->sync);
     return result;
 }
 
 static int attempt(pshm__waiting *self, bool look) {
     (void)look;
-    const uint64_t state = load(self->sync);
+    const uint64_t state = PSHM__LOAD(*state_of(self->sync));
     return is_set(state) || state != self->value ? 0 : PSHM_EBUSY;
 }
 
 int pshm_event_prepare(pshm_event *event, pshm_wait *wait) {
     pshm__waiting *self = pshm__wait_init(wait, &event->sync, attempt, NULL);
-    const uint64_t state = load(&event->sync);
+    const uint64_t state = PSHM__LOAD(*state_of(&event->sync));
     self->value = is_set(state) ? 0 : state; /* once it was set it is never 0 */
     return 0;
 }

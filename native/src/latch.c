@@ -10,10 +10,6 @@ static const uint64_t *count_of(const pshm__sync *sync) {
     return &((const pshm__latch *)(const void *)sync->events)->count;
 }
 
-static uint64_t load(const pshm__sync *sync) {
-    return atomic_load((const _Atomic uint64_t *)count_of(sync));
-}
-
 int pshm_latch_open(pshm_segment *segment, const char *name, int64_t count, pshm_latch **out) {
     pshm__handle *handle = NULL;
     int code = pshm__object_open("latch", segment, name, PSHM_LATCH, 0, count, &handle);
@@ -31,7 +27,7 @@ int pshm_latch_count_down(pshm_latch *latch, int64_t by) {
     int code = pshm__begin(sync, "count_down");
     if (code != 0)
         return code;
-    uint64_t now = load(sync), next;
+    uint64_t now = PSHM__LOAD(*count_of(sync)), next;
     do {
         next = now > (uint64_t)by ? now - (uint64_t)by : 0;
     } while (now != 0 && !PSHM__SWAP(*count_of(sync), &now, next));
@@ -45,14 +41,14 @@ int pshm_latch_count(pshm_latch *latch, int64_t *out) {
     int code = pshm__begin(&latch->sync, "count");
     if (code != 0)
         return code;
-    *out = (int64_t)load(&latch->sync);
+    *out = (int64_t)PSHM__LOAD(*count_of(&latch->sync));
     pshm__end(&latch->sync);
     return 0;
 }
 
 static int attempt(pshm__waiting *self, bool look) {
     (void)look;
-    return load(self->sync) == 0 ? 0 : PSHM_EBUSY;
+    return PSHM__LOAD(*count_of(self->sync)) == 0 ? 0 : PSHM_EBUSY;
 }
 
 int pshm_latch_prepare(pshm_latch *latch, pshm_wait *wait) {

@@ -26,15 +26,12 @@ enum { HELD_MAX = 2000 };
  * atomically; its first word, the thread, is what makes the rest valid (PSHM__PUBLISH). */
 enum { HOLDER_WORDS = sizeof(pshm__holder) / sizeof(uint64_t) };
 
-static uint64_t load_word(const void *from, memory_order order) {
-    return atomic_load_explicit((const _Atomic uint64_t *)from, order);
-}
-
 static void load_holder(const pshm__holder *shared, pshm__holder *out) {
+    const uint64_t *from = (const uint64_t *)(const void *)shared;
     uint64_t *words = (uint64_t *)(void *)out;
-    words[0] = load_word(shared, memory_order_acquire);
+    words[0] = PSHM__LOAD_EXPLICIT(from[0], memory_order_acquire);
     for (int i = 1; i < HOLDER_WORDS; i++)
-        words[i] = load_word((const uint64_t *)(const void *)shared + i, memory_order_relaxed);
+        words[i] = PSHM__LOAD_EXPLICIT(from[i], memory_order_relaxed);
 }
 
 /* Not by the recorded holder: a new thread may have the number of one that died with the lock. */
@@ -43,8 +40,7 @@ static bool holds(const pshm__holder *self, const pshm__lock *shared) {
 }
 
 static bool is_abandoned(const pshm__lock *shared) {
-    return atomic_load_explicit((const _Atomic uint32_t *)&shared->abandoned,
-                                memory_order_relaxed) != 0;
+    return PSHM__LOAD_EXPLICIT(shared->abandoned, memory_order_relaxed) != 0;
 }
 
 /* A signal may end the process at any instruction: what the caller stores comes after this. */
@@ -98,7 +94,7 @@ bool pshm__lock_is_held_here(const pshm__lock *lock) {
 }
 
 bool pshm__lock_may_be_abandoned(const pshm__lock *lock) {
-    const uint64_t holder = load_word(&lock->holder.thread, memory_order_acquire);
+    const uint64_t holder = PSHM__LOAD_EXPLICIT(lock->holder.thread, memory_order_acquire);
     if (holder != 0 && has_living_holder(lock) &&
         !pshm__os_mutex_is_mine(lock->mutex, (uint32_t)holder))
         return true; /* the mutex is another's, who is about to record a death, perhaps */
@@ -157,7 +153,7 @@ static int enter(pshm_lock *lock, pshm__holder *self, int code, int needs,
         record_death(shared);
         PSHM__MUTEX(make_consistent, shared->mutex);
     } else {
-        again = load_word(&shared->holder.thread, memory_order_relaxed) == self->thread;
+        again = PSHM__LOAD_EXPLICIT(shared->holder.thread, memory_order_relaxed) == self->thread;
     }
     bool good = !is_abandoned(shared);
     if (needs == NEEDS_GOOD ? !good && !again : needs == NEEDS_ABANDONED && good) {
@@ -380,8 +376,8 @@ int pshm_lock_inspect(pshm_lock *lock, pshm_lock_info *out) {
     const pshm__lock *shared = lock->shared;
     pshm__holder_show(&shared->holder, &out->holder);
     pshm__holder_show(&shared->dead, &out->dead);
-    out->deaths = load_word(&shared->deaths, memory_order_relaxed);
-    out->contentions = load_word(&shared->contentions, memory_order_relaxed);
+    out->deaths = PSHM__LOAD_EXPLICIT(shared->deaths, memory_order_relaxed);
+    out->contentions = PSHM__LOAD_EXPLICIT(shared->contentions, memory_order_relaxed);
     out->abandoned = is_abandoned(shared);
     return 0;
 }

@@ -9,7 +9,8 @@
  *
  * A stake is that of the participant whose number it bears. That participant is gone if another has
  * signed its slot, or if the kernel says that nobody has it: its stake is then given back by
- * whoever looks, which is everybody who would otherwise have to wait.
+ * whoever looks, which is everybody who would otherwise have to wait. The number is read
+ * atomically, as one that departs may clear its stake without the mutex.
  */
 #include "internal.h"
 
@@ -40,11 +41,6 @@ void pshm__operation_end(const pshm__sync *sync) {
     pshm__end(sync);
 }
 
-/* Atomic: one that departs may clear its stake without the mutex. */
-static uint32_t number_of(const pshm__stake *stake) {
-    return atomic_load((const _Atomic uint32_t *)&stake->number);
-}
-
 static void clear(const pshm__stake *stake) {
     static const pshm__stake nothing;
     PSHM__PUBLISH(stake, &nothing);
@@ -53,8 +49,8 @@ static void clear(const pshm__stake *stake) {
 const pshm__stake *pshm__stake_here(const pshm__sync *sync, const pshm__stake *stakes,
                                     void (*give_back)(const pshm__sync *sync, uint32_t slot)) {
     const pshm__stake *mine = &stakes[sync->segment->slot];
-    if (number_of(mine) != sync->segment->number) {
-        if (number_of(mine) != 0) {
+    if (PSHM__LOAD(mine->number) != sync->segment->number) {
+        if (PSHM__LOAD(mine->number) != 0) {
             give_back(sync, sync->segment->slot);
             clear(mine);
         }
@@ -66,7 +62,7 @@ const pshm__stake *pshm__stake_here(const pshm__sync *sync, const pshm__stake *s
 void pshm__stakes_reclaim(const pshm__sync *sync, const pshm__stake *stakes,
                           void (*give_back)(const pshm__sync *sync, uint32_t slot)) {
     for (uint32_t slot = 0; slot < sync->segment->participant_capacity; slot++) {
-        const uint32_t number = number_of(&stakes[slot]);
+        const uint32_t number = PSHM__LOAD(stakes[slot].number);
         if (number == 0 || pshm__participant_lives(sync->segment, slot, number))
             continue;
         give_back(sync, slot);

@@ -92,8 +92,7 @@ bool pshm__participant_read(const pshm_segment *segment, uint32_t slot,
         !pshm__os_file_is_locked(segment->file, written_offset(segment, slot), 1))
         return false;
     const pshm__participant *shared = slot_at(segment, slot);
-    uint32_t pid =
-        atomic_load_explicit((const _Atomic uint32_t *)&shared->pid, memory_order_acquire);
+    uint32_t pid = PSHM__LOAD_EXPLICIT(shared->pid, memory_order_acquire);
     if (pid == 0)
         return false; /* it is leaving */
     pshm__participant copy;
@@ -114,7 +113,7 @@ bool pshm__participant_lives(const pshm_segment *segment, uint32_t slot, uint32_
     if (slot == segment->slot)
         return number == segment->number;
     return pshm__os_file_is_locked(segment->file, written_offset(segment, slot), 1) &&
-           atomic_load((const _Atomic uint32_t *)shared) == number;
+           PSHM__LOAD(*shared) == number;
 }
 
 bool pshm__participant_is_there(const pshm_segment *segment,

@@ -32,10 +32,6 @@ static const pshm__rwlock *shared_of(const pshm__sync *sync) {
     return (const pshm__rwlock *)(const void *)sync->events;
 }
 
-static uint64_t load_writer(const pshm__rwlock *shared) {
-    return atomic_load((const _Atomic uint64_t *)&shared->writer);
-}
-
 /* This participant, as `writer` names it. */
 static uint64_t participant(const pshm__sync *sync) {
     return (uint64_t)sync->segment->number << 32 | sync->segment->slot;
@@ -69,7 +65,7 @@ static totals sum(const pshm__rwlock *shared) {
 
 static bool writes(const pshm__sync *sync, uint64_t owner) {
     const pshm__rwlock *shared = shared_of(sync);
-    return load_writer(shared) == participant(sync) && shared->owner == owner;
+    return PSHM__LOAD(shared->writer) == participant(sync) && shared->owner == owner;
 }
 
 /* For the stake is the only truth. */
@@ -93,7 +89,7 @@ static void record_writers_death(const pshm__rwlock *shared) {
 static void look_for_the_dead(const pshm__sync *sync) {
     const pshm__rwlock *shared = shared_of(sync);
     pshm__stakes_reclaim(sync, shared->stakes, give_back);
-    const uint64_t writer = load_writer(shared);
+    const uint64_t writer = PSHM__LOAD(shared->writer);
     const uint32_t slot = (uint32_t)writer;
     if (writer != 0 && (slot >= sync->segment->participant_capacity ||
                         !pshm__participant_lives(sync->segment, slot, (uint32_t)(writer >> 32))))
@@ -115,7 +111,7 @@ static int writer_died(const pshm__sync *sync) {
 static int take_to_read(const pshm__waiting *self, const pshm__stake *mine) {
     const pshm__rwlock *shared = shared_of(self->sync);
     if (!writes(self->sync, self->value_2)) {
-        if (load_writer(shared) != 0)
+        if (PSHM__LOAD(shared->writer) != 0)
             return PSHM_EBUSY;
         if (shared->abandoned != 0)
             return writer_died(self->sync);
@@ -146,7 +142,7 @@ static int take_to_write(const pshm__waiting *self, const pshm__holder *thread) 
                              "mode=repair: it is not abandoned; take it to write");
     if (writes(self->sync, self->value_2))
         return write_again(self->sync);
-    if (load_writer(shared) != 0)
+    if (PSHM__LOAD(shared->writer) != 0)
         return PSHM_EBUSY;
     if (self->mode == PSHM_WRITE && !good)
         return writer_died(self->sync);
@@ -264,7 +260,7 @@ int pshm_rwlock_acquire(pshm_rwlock *lock, int mode, int64_t timeout_ns,
 
 static int not_owner(const pshm__sync *sync, const char *operation, uint64_t owner) {
     const pshm__rwlock *shared = shared_of(sync);
-    if (load_writer(shared) == 0)
+    if (PSHM__LOAD(shared->writer) == 0)
         return pshm__fail_at(PSHM_ENOTOWNER, operation, sync->segment, sync->object,
                              "owner=%" PRIu64 ": nobody writes; take it to write first", owner);
     pshm_holder holder;
@@ -340,7 +336,7 @@ int pshm_rwlock_inspect(pshm_rwlock *lock, pshm_rwlock_info *out) {
     if (code != 0)
         return code;
     look_for_the_dead(sync);
-    if (load_writer(shared) != 0) {
+    if (PSHM__LOAD(shared->writer) != 0) {
         pshm__holder_show(&shared->holder, &out->writer);
         out->depth = shared->depth;
     }
@@ -359,7 +355,7 @@ bool pshm__rwlock_is_held_here(const pshm__sync *sync) {
     if (pshm__monitor_enter(sync) != 0)
         return false;
     const pshm__stake *mine = &shared->stakes[sync->segment->slot];
-    const bool held = load_writer(shared) == participant(sync) ||
+    const bool held = PSHM__LOAD(shared->writer) == participant(sync) ||
                       (mine->number == sync->segment->number && mine->count != 0);
     pshm__monitor_leave(sync);
     return held;
@@ -367,5 +363,5 @@ bool pshm__rwlock_is_held_here(const pshm__sync *sync) {
 
 const pshm__holder *pshm__rwlock_writer(const pshm__sync *sync) {
     const pshm__rwlock *shared = shared_of(sync);
-    return load_writer(shared) == 0 ? NULL : &shared->holder;
+    return PSHM__LOAD(shared->writer) == 0 ? NULL : &shared->holder;
 }

@@ -71,10 +71,9 @@ int pshm_semaphore_open(pshm_segment *segment, const char *name, int64_t permits
 static int attempt(pshm__waiting *self, bool look) {
     const pshm__sync *sync = self->sync;
     const int64_t permits = (int64_t)self->value;
-    const _Atomic int64_t *available = (const _Atomic int64_t *)&shared_of(sync)->available;
     if (permits == 0)
         return 0;
-    if (!look && atomic_load(available) < permits)
+    if (!look && PSHM__LOAD(shared_of(sync)->available) < permits)
         return PSHM_EBUSY; /* those that are woken for nothing do not dispute the mutex */
     int code = pshm__monitor_enter(sync);
     if (code != 0)

@@ -128,8 +128,7 @@ static int watch(pshm_segment *segment, const pshm_participant_info *participant
 
 /* `joined`, as segment->covered has it when all were watched. */
 static unsigned long long joined(const pshm_segment *segment) {
-    return PSHM__COUNTED(
-        atomic_load((const _Atomic uint32_t *)&pshm__directory_of(segment)->joined));
+    return PSHM__COUNTED(PSHM__LOAD(pshm__directory_of(segment)->joined));
 }
 
 bool pshm__sentry_covers(const pshm_segment *segment) {

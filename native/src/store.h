@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every change of shared memory. The library sees a mapping through pointers to const, the compiler
- * refuses to cast that away (-Wcast-qual), and only this header can: so a change is one of these
- * macros, and each has a kill point, where the crash matrix ends a process. internal.h includes it.
+ * Every change of shared memory, and how it is read where it may change meanwhile. The library sees
+ * a mapping through pointers to const, the compiler refuses to cast that away (-Wcast-qual), and
+ * only this header can: so a change is one of these macros, and each has a kill point, where the
+ * crash matrix ends a process. internal.h includes it.
  *
  * What the kernel keeps of a segment, its file and the locks on it, changes in the port's file.c,
  * with a kill point before each call.
@@ -75,6 +76,10 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
     pshm__store_64((const uint64_t *)to + word, value,
                    word == 0 ? memory_order_release : memory_order_relaxed);
 }
+
+/* Load a field of 32 or 64 bits, atomically; <stdatomic.h> would want a pointer to _Atomic. */
+#define PSHM__LOAD(field) PSHM__LOAD_EXPLICIT(field, memory_order_seq_cst)
+#define PSHM__LOAD_EXPLICIT(field, order) __atomic_load_n(&(field), (int)(order))
 
 /* Store into a field of 32 or 64 bits, atomically. */
 #define PSHM__STORE(field, value, order)                    \

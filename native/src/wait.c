@@ -45,9 +45,7 @@ enum { LOOK_NS = 100000000 }; /* where participants cannot be watched */
 
 /* ---- event counts ---- */
 
-static uint32_t load(const uint32_t *word) { return atomic_load((const _Atomic uint32_t *)word); }
-
-bool pshm__anybody_sleeps(const pshm__events *events) { return load(&events->waiters) != 0; }
+bool pshm__anybody_sleeps(const pshm__events *events) { return PSHM__LOAD(events->waiters) != 0; }
 
 void pshm__notify(const pshm__events *events) {
     PSHM__ADD(events->sequence, 1);
@@ -137,7 +135,7 @@ static bool listen(pshm_interrupt *interrupt, const pshm__events *sleeps_on) {
     self->sleeps_on = sleeps_on;
     const bool raised = atomic_load(&self->raised) != 0;
     pshm__guard_unlock(&self->guard);
-    return raised || (self->watched != NULL && load(self->watched) != 0);
+    return raised || (self->watched != NULL && PSHM__LOAD(*self->watched) != 0);
 }
 
 bool pshm__is_raised(pshm_interrupt *interrupt) { return listen(interrupt, NULL); }
@@ -206,7 +204,7 @@ static int poll(pshm__waiting *self) {
     if (code != PSHM_EBUSY)
         return code;
     const bool covered = pshm__sentry_covers(sync->segment);
-    const uint32_t departed = load(&pshm__directory_of(sync->segment)->departed);
+    const uint32_t departed = PSHM__LOAD(pshm__directory_of(sync->segment)->departed);
     const bool look = self->has_looked ? departed != self->departed : !is_known(sync, departed);
     self->departed = departed;
     self->has_looked = true;
@@ -227,7 +225,7 @@ int pshm_wait_poll(pshm_wait *wait) {
 }
 
 uint32_t pshm_wait_sequence(const pshm_wait *wait) {
-    return load(&waiting_of_const(wait)->sync->events->sequence);
+    return PSHM__LOAD(waiting_of_const(wait)->sync->events->sequence);
 }
 
 int pshm_wait_sleep(const pshm_wait *wait, uint32_t sequence, int64_t timeout_ns,

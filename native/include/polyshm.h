@@ -74,7 +74,7 @@ extern "C" {
     X(PSHM_EBROKEN, -24, "the barrier is broken")                                           \
     X(PSHM_EOVERFLOW, -25, "there would be more permits than there can be")
 
-/* What a function returns that fails. */
+/* What a function that fails returns. */
 typedef enum pshm_error {
 #define PSHM__ENUMERATE(name, number, text) name = number,
     PSHM_ERRORS(PSHM__ENUMERATE)
@@ -106,13 +106,13 @@ typedef enum pshm_kind {
     PSHM_CONDITION = 9  /* pshm_condition */
 } pshm_kind;
 
-/* How long a segment is there. */
+/* How long a segment lasts. */
 typedef enum pshm_lifetime {
     PSHM_PERSISTENT = 1, /* until unlinked */
     PSHM_LAST_OUT = 2    /* until the last process that has it open is gone, killed ones included */
 } pshm_lifetime;
 
-/* Openings of one segment at a time, of all processes; those of killed ones do not count. */
+/* The most openings that one segment can have at a time; those of killed processes do not count. */
 #define PSHM_PARTICIPANTS_MAX 128
 
 /* A handle. A segment's is valid until the segment is closed, an object's as long as its memory is
@@ -161,7 +161,7 @@ typedef struct pshm_holder {
     int32_t pid;          /* its process */
     int32_t tid;          /* the thread, as the operating system numbers it */
     uint64_t start_time;  /* of the process: clock ticks after boot */
-    int64_t since_ns;     /* taken at: wall clock, nanoseconds since 1970; a tick coarse */
+    int64_t since_ns;     /* taken at: wall clock, nanoseconds since 1970; good to a tick */
     char thread_name[24]; /* as told by pshm_thread_set_name, or known to the system */
 } pshm_holder;
 
@@ -189,16 +189,16 @@ typedef struct pshm_wait {
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
-/* The name of a code, as "PSHM_EEXIST"; "PSHM_EUNKNOWN" for what is none. Never null. */
+/* The name of a code, such as "PSHM_EEXIST"; "PSHM_EUNKNOWN" if it is none. Never null. */
 PSHM_API const char *pshm_error_name(int code);
 
 /* What the code means in general, a static string. Never null. */
 PSHM_API const char *pshm_error_text(int code);
 
 /* What the calling thread's last failed call says: operation, values and remedy. Read it at once:
- * any later call of the thread may change it. Empty if none failed yet. Never null. From a lock,
- * PSHM_EBUSY, PSHM_ETIMEDOUT, PSHM_EUNNAMED and PSHM_EGOOD are expected outcomes and have none;
- * from pshm_segment_next_exit PSHM_ETIMEDOUT has none. */
+ * any later call of the thread may change it. Empty if none has failed yet. Never null. From a
+ * lock, PSHM_EBUSY, PSHM_ETIMEDOUT, PSHM_EUNNAMED and PSHM_EGOOD are expected outcomes and have
+ * none; from pshm_segment_next_exit PSHM_ETIMEDOUT has none. */
 PSHM_API const char *pshm_error_detail(void);
 
 /* ---- segments -------------------------------------------------------------------------- */
@@ -236,8 +236,8 @@ PSHM_API int pshm_segment_open_or_create(const char *name, int64_t bytes,
 PSHM_API int pshm_segment_close(pshm_segment *segment);
 
 /* Keep the mapping and every handle valid beyond the close, until the matching unpin. Data may
- * still be read and written and what describes the segment be asked for; every function that has
- * the code returns PSHM_ECLOSED. */
+ * still be read and written, and functions that describe the segment called; every function that
+ * lists PSHM_ECLOSED returns it. */
 PSHM_API void pshm_segment_pin(pshm_segment *segment);
 
 /* End one pin. What the last one has kept of a closed segment goes with it. */
@@ -249,7 +249,8 @@ PSHM_API void pshm_segment_unpin(pshm_segment *segment);
 PSHM_API int pshm_segment_unlink(const char *name);
 
 /* Remove every LAST_OUT segment whose processes are all gone, and what creators killed half-way
- * left. Returns how many went. Segments of other users, of other layouts and busy ones stay. */
+ * left. Returns how many it removed. Segments of other users, of other layouts and busy ones
+ * stay. */
 PSHM_API int pshm_reap(void);
 
 /* The same, and tell of each name: `told` is called with 1 if it was removed, and otherwise with a
@@ -257,9 +258,9 @@ PSHM_API int pshm_reap(void);
  * (persistent, and in use by nobody now), PSHM_EACCES (another user's), PSHM_ELAYOUT (damaged, or
  * of another layout), PSHM_ENAME (no segment's), PSHM_EOS. pshm_error_detail() has it in words,
  * until `told` calls another function. With `dry_run` not 0 nothing is removed: 1 means that it
- * would be. Names that go meanwhile are not told. `told` gets `context`. Any thread.
- * Returns how many went, or would. PSHM_EUNAVAILABLE, PSHM_EACCES (the folder may not be read),
- * PSHM_EOS. */
+ * would be. Names that disappear meanwhile are not told. `told` gets `context`. Any thread.
+ * Returns how many it removed, or would remove. PSHM_EUNAVAILABLE, PSHM_EACCES (the folder may not
+ * be read), PSHM_EOS. */
 PSHM_API int pshm_reap_each(int dry_run, void (*told)(const char *name, int code, void *context),
                             void *context);
 
@@ -283,7 +284,7 @@ PSHM_API int pshm_segment_lifetime(const pshm_segment *segment);
 PSHM_API int pshm_segment_next_object(pshm_segment *segment, uint64_t *cursor,
                                       pshm_object_info *out);
 
-/* The object of that name, whatever it is: for who wants to open it as what it is.
+/* The object of that name, of whatever kind: for a caller that is to open it as what it is.
  * PSHM_ENAME, PSHM_ENOENT, PSHM_ECLOSED, PSHM_ELAYOUT. */
 PSHM_API int pshm_segment_find_object(pshm_segment *segment, const char *name,
                                       pshm_object_info *out);
@@ -294,9 +295,9 @@ PSHM_API int pshm_segment_next_participant(pshm_segment *segment, uint64_t *curs
                                            pshm_participant_info *out);
 
 /* The object after the one at *cursor whose lock a thread of the participant's process holds, or
- * the read-write lock that it writes; as above. A snapshot for display: by the time it is read the
- * lock may be another's. A process with several openings holds its locks in all of them; a lock
- * whose holding thread died is held until the next that takes it is told. PSHM_ECLOSED,
+ * the read-write lock that it holds to write; as above. A snapshot for display: by the time it is
+ * read the lock may be another's. A process with several openings holds its locks in all of them; a
+ * lock whose holding thread died is held until the next that takes it is told. PSHM_ECLOSED,
  * PSHM_ELAYOUT. */
 PSHM_API int pshm_segment_next_held(pshm_segment *segment, const pshm_participant_info *participant,
                                     uint64_t *cursor, pshm_object_info *out);
@@ -322,8 +323,8 @@ PSHM_API int pshm_segment_watch(pshm_segment *segment, const pshm_participant_in
 PSHM_API int pshm_segment_next_exit(pshm_segment *segment, int64_t timeout_ns,
                                     pshm_participant_info *out);
 
-/* Watch nobody any more: both functions above return PSHM_ECLOSED from now on, to threads that wait
- * as well. The segment stays open. For a process that is about to end. */
+/* Watch nobody any more: both functions above return PSHM_ECLOSED from now on, also to threads that
+ * wait already. The segment stays open. For a process that is about to end. */
 PSHM_API void pshm_segment_end_watch(pshm_segment *segment);
 
 /* ---- objects --------------------------------------------------------------------------- */
@@ -349,8 +350,8 @@ PSHM_API int64_t pshm_array_length(const pshm_array *array);
 /* The lock that belongs to the array. Never null; valid as long as the array. */
 PSHM_API pshm_lock *pshm_array_lock(pshm_array *array);
 
-/* Set memory to one element of 1, 2, 4 or 8 bytes, which `pattern` repeats to 8: so fast as memset
- * sets bytes. `data` is aligned to the element, and `bytes` a multiple of it. */
+/* Fill memory with one element of 1, 2, 4 or 8 bytes, which `pattern` repeats to 8, as fast as
+ * memset sets bytes. `data` is aligned to the element, and `bytes` a multiple of it. */
 PSHM_API void pshm_fill(void *data, uint64_t bytes, uint64_t pattern);
 
 /* As pshm_array_open, for one element. */
@@ -368,9 +369,10 @@ PSHM_API int pshm_lock_open(pshm_segment *segment, const char *name, pshm_lock *
 /* ---- atomic access, for languages that have no <stdatomic.h> ------------------------------ */
 
 /* One element, aligned, of an array or a value, by its pshm_type. All are sequentially consistent,
- * and are what <stdatomic.h> has under these names and Java's VarHandle for volatile access, which
- * may be mixed with them. `value`, `out`, `before` and `expected` point to one of the element's
- * type; `out` and `before` receive what was there. PSHM_EINVAL: the type, or not aligned. */
+ * like the operations of <stdatomic.h> with these names and volatile access by Java's VarHandle,
+ * with which they may be mixed. `value`, `out`, `before` and `expected` point to one of the
+ * element's type; `out` and `before` receive what was there. PSHM_EINVAL for a wrong type, or an
+ * element that is not aligned. */
 PSHM_API int pshm_atomic_load(const void *element, int type, void *out);
 PSHM_API int pshm_atomic_store(void *element, int type, const void *value);
 PSHM_API int pshm_atomic_exchange(void *element, int type, const void *value, void *before);
@@ -402,8 +404,8 @@ PSHM_API int pshm_lock_timed_acquire(pshm_lock *lock, int64_t timeout_ns);
 /* The same as pshm_lock_acquire and pshm_lock_acquire_abandoned, but with a wait that can be left:
  * time, interrupt, signals, close and the codes for these are those of every synchronizer, see
  * below, so that a close is told at once. A handler that was installed with SA_RESTART need not end
- * it. Before Linux 5.16, and where a sandbox refuses futex_waitv, interrupts of other threads and a
- * close are looked for ten times a second; the lock itself and signals are told at once. */
+ * it. Before Linux 5.16, and where a sandbox refuses futex_waitv, interrupts by other threads and a
+ * close are looked for ten times a second; the lock itself and signals are noticed at once. */
 PSHM_API int pshm_lock_await(pshm_lock *lock, int64_t timeout_ns, pshm_interrupt *interrupt);
 PSHM_API int pshm_lock_await_abandoned(pshm_lock *lock, int64_t timeout_ns,
                                        pshm_interrupt *interrupt);
@@ -419,9 +421,9 @@ PSHM_API int pshm_lock_release(pshm_lock *lock);
 PSHM_API int pshm_lock_acquire_abandoned(pshm_lock *lock);
 
 /* Take the lock, abandoned or not, waiting as long as it takes: 0, or PSHM_EOWNERDIED if it is
- * abandoned, and it is held in both cases. For who has released it in the midst of his work, as a
- * wait for a condition does: it sleeps at once, as the holder may be about to go on upon the same
- * core. Otherwise as pshm_lock_acquire. */
+ * abandoned, and it is held in both cases. For a thread that has released it in the middle of its
+ * work, as a wait for a condition does: it sleeps at once, as the holder may be about to go on, on
+ * the same core. Otherwise as pshm_lock_acquire. */
 PSHM_API int pshm_lock_acquire_any(pshm_lock *lock);
 
 /* Declare repaired what the lock guards. PSHM_ENOTOWNER, PSHM_ECLOSED. */
@@ -446,10 +448,10 @@ PSHM_API void pshm_lock_told(pshm_lock_info *out);
  * PSHM_ECLOSED, PSHM_ELAYOUT, PSHM_ENOMEM, and PSHM_EINVAL for parameters out of their range.
  *
  * A participant that dies, or closes the segment, in whatever state, gives back what it holds, and
- * is never waited for. Those that wait are told by the kernel, at once and without polling, by a
+ * is never waited for. The kernel tells those that wait, at once and without polling, through a
  * thread that the library starts in a process that waits. Where the system does not let processes
- * be watched they look ten times a second. One that execs another program without a close gives
- * back what it holds, but those that wait already are told only when that program ends.
+ * be watched they look ten times a second. A participant that execs another program without a close
+ * gives back what it holds, but those that wait already are told only when that program ends.
  *
  * Each function that waits takes a time and an interrupt, which may be null:
  *
@@ -460,13 +462,13 @@ PSHM_API void pshm_lock_told(pshm_lock_info *out);
  * and besides what its own comment says returns
  *
  *   PSHM_ETIMEDOUT     the time is over, or there was none
- *   PSHM_EINTERRUPTED  before the wait or in the midst of it
+ *   PSHM_EINTERRUPTED  before the wait or during it
  *   PSHM_ECLOSED       the segment is closed, by another thread of this process perhaps, at once
  *   PSHM_EOS, PSHM_ENOMEM
  *
- * after which it is as if the call had not been made, but for a barrier. What a thread did before
- * it released, set, counted down, arrived or signalled is visible to the threads that returned from
- * their wait because of it.
+ * after which it is as if the call had not been made, except for a barrier. What a thread did
+ * before it released, set, counted down, arrived or signalled is visible to the threads that
+ * returned from their wait because of it.
  *
  * The same in steps, for those that must not block, or that wait in a way of their own:
  *
@@ -491,12 +493,13 @@ PSHM_API void pshm_interrupt_init(pshm_interrupt *interrupt);
 PSHM_API void pshm_interrupt_ignore_signals(pshm_interrupt *interrupt);
 
 /* From now on each wait that has this interrupt also ends, before it begins or later, with
- * PSHM_EINTERRUPTED, as long as *word is not 0; null: no more. Not while a wait has it, and the
- * word must stay. The thread looks at the word and falls asleep in one step. So a handler that
- * stores to it, atomically, ends a wait of the thread that it runs in at whatever moment the signal
- * comes; without that, one that comes just before the thread sleeps, or as it is woken, goes
- * unnoticed. Who stores to it in another thread wakes nobody: that is what pshm_interrupt_raise is
- * for. Before Linux 5.16, or where futex_waitv is forbidden, the thread looks ten times a second.
+ * PSHM_EINTERRUPTED, as long as *word is not 0; null: no more. Not to be called while a wait has
+ * the interrupt, and the word must stay valid. The thread looks at the word and falls asleep in one
+ * step. So a handler that stores to it, atomically, ends a wait of the thread that it runs in at
+ * whatever moment the signal comes; without that, one that comes just before the thread sleeps, or
+ * as it is woken, goes unnoticed. A store by another thread wakes nobody: that is what
+ * pshm_interrupt_raise is for. Before Linux 5.16, or where futex_waitv is forbidden, the thread
+ * looks ten times a second.
  */
 PSHM_API void pshm_interrupt_watch(pshm_interrupt *interrupt, const uint32_t *word);
 
@@ -551,7 +554,7 @@ PSHM_API int pshm_semaphore_try_acquire(pshm_semaphore *semaphore, int64_t permi
 PSHM_API int pshm_semaphore_release(pshm_semaphore *semaphore, int64_t permits);
 
 /* Take all that are there, and tell in *out how many. If there are fewer than none because of
- * pshm_semaphore_reduce, they are made up for, and *out is below zero. */
+ * pshm_semaphore_reduce, the missing ones are made up for, and *out is below zero. */
 PSHM_API int pshm_semaphore_drain(pshm_semaphore *semaphore, int64_t *out);
 
 /* Have permits that this participant holds not come back when it dies: they are used up, and there
@@ -581,7 +584,7 @@ PSHM_API int pshm_event_open(pshm_segment *segment, const char *name, pshm_event
 /* Set it, and end every wait for it, even if it is cleared at once. PSHM_ECLOSED. */
 PSHM_API int pshm_event_set(pshm_event *event);
 
-/* Not set any more; waits that it has ended stay so. PSHM_ECLOSED. */
+/* Clear it; waits that it has ended stay ended. PSHM_ECLOSED. */
 PSHM_API int pshm_event_clear(pshm_event *event);
 
 /* 1 or 0; PSHM_ECLOSED. */
@@ -627,18 +630,19 @@ PSHM_API const uint64_t *pshm_latch_state(const pshm_latch *latch);
  * A process is a party from when it opens the barrier until it closes the segment or ends in order,
  * and a forked child of one from its own first call for the barrier: if a party dies, arrived or
  * not, the barrier breaks at once for all that wait and all that come. One that leaves in order
- * breaks it only if a thread of it has arrived and waits. After a reset the dead count no more. */
+ * breaks it only if one of its threads has arrived and waits. After a reset the dead no longer
+ * count. */
 PSHM_API int pshm_barrier_open(pshm_segment *segment, const char *name, int64_t parties,
                                pshm_barrier **out);
 
 /* Arrive, and wait for the others. Returns the index of arrival: parties - 1 for the first, 0 for
  * the last. `action`, if it is not null, is called with `context` by the last one, before the
- * others go on; who comes while it runs waits, and arrives in the next generation.
+ * others go on; a thread that comes while it runs waits, and arrives in the next generation.
  * PSHM_EBROKEN if the barrier is broken, or breaks meanwhile: because a party that waited was timed
  * out, interrupted or closed the segment, because one died, or by pshm_barrier_abort or _reset. The
  * detail says who. A wait that ends by time, interrupt or close breaks the barrier for the others,
  * also while the action runs, and so does one that was interrupted before it began; but one that
- * has come while the action runs has not arrived, and breaks nothing. With a time of zero it
+ * has come while the action runs has not arrived, and breaks nothing. With a time of zero a thread
  * arrives, and breaks the barrier unless it is the last. If the generation has tripped when the
  * time is over, the interrupt comes or the segment is closed, it returns its index. */
 PSHM_API int pshm_barrier_await(pshm_barrier *barrier, int64_t timeout_ns,
@@ -677,7 +681,7 @@ typedef enum pshm_break {
 /* The state of a barrier. */
 typedef struct pshm_barrier_info {
     int64_t parties; /* as it was opened */
-    int64_t waiting; /* who have arrived, also while the action runs; 0 if it is broken */
+    int64_t waiting; /* threads that have arrived, also while the action runs; 0 if it is broken */
     int32_t broken;  /* now: 1 or 0 */
     int32_t cause;   /* pshm_break of the last break, a reset included */
     int32_t pid;     /* of the process that caused it, or died */
@@ -688,11 +692,11 @@ PSHM_API int pshm_barrier_inspect(pshm_barrier *barrier, pshm_barrier_info *out)
 
 /* ---- read-write locks -------------------------------------------------------------------- */
 
-/* Any number of readers, or one writer. Readers that come when a writer waits stay behind it. It is
- * the participant's: one that dies, or that ends in whatever way, gives its shares back. If it was
- * writing, the lock is abandoned, and everybody who comes is told, until it is repaired. A thread
+/* Any number of readers, or one writer. Readers that come while a writer waits stay behind it. The
+ * lock is the participant's: one that dies, or ends in whatever way, gives its shares back. If it
+ * was writing, the lock is abandoned, and whoever comes is told, until it is repaired. A thread
  * that ends without having given its share back keeps it until its process ends. A forked child has
- * none of its parent's shares. PSHM_EHELD from a close when the participant reads or writes. */
+ * none of its parent's shares. PSHM_EHELD from a close while the participant reads or writes. */
 PSHM_API int pshm_rwlock_open(pshm_segment *segment, const char *name, pshm_rwlock **out);
 
 /* What a read-write lock is taken for. */
@@ -703,8 +707,8 @@ typedef enum pshm_mode {
 } pshm_mode;
 
 /* Take the lock for the calling thread. One that writes may write again, and read; one that reads
- * and wants to write waits for itself, and so may one that reads and wants to read again. While
- * another repairs, one waits.
+ * and wants to write waits for itself, and one that reads and wants to read again may do so, too.
+ * While another repairs, it waits.
  * PSHM_EOWNERDIED (not held; pshm_lock_told tells who died), PSHM_EGOOD (to repair what is not
  * abandoned), PSHM_EINVAL (the mode), PSHM_EUNNAMED (to write), PSHM_EDEPTH (taken 2^32 - 1 times).
  */
@@ -720,7 +724,7 @@ PSHM_API int pshm_rwlock_prepare(pshm_rwlock *lock, int mode, uint64_t owner, ps
  */
 PSHM_API int pshm_rwlock_release(pshm_rwlock *lock, int mode, uint64_t owner);
 
-/* Declare repaired what the lock guards; to be called by who writes, `owner` as above.
+/* Declare repaired what the lock guards; to be called by the writer, with `owner` as above.
  * PSHM_ENOTOWNER, PSHM_ECLOSED. */
 PSHM_API int pshm_rwlock_mark_good(pshm_rwlock *lock, uint64_t owner);
 
@@ -750,22 +754,24 @@ PSHM_API int pshm_condition_open(pshm_lock *lock, const char *name, pshm_conditi
 PSHM_API int pshm_condition_wait(pshm_condition *condition, int64_t timeout_ns,
                                  pshm_interrupt *interrupt);
 
-/* The same in steps. pshm_condition_prepare: by who holds the lock; the wait has begun. Then
- * release the lock, poll and sleep; 0 from a poll says that there may be a signal. Take the lock
- * again (pshm_lock_acquire_any), and pshm_condition_finish tells 0 for a signal, PSHM_EBUSY if the
- * wait goes on: release the lock again. pshm_condition_finish with `why` PSHM_ETIMEDOUT or
- * PSHM_EINTERRUPTED ends the wait, and returns that, or 0 for a signal. pshm_wait_cancel does so
- * without the lock; a signal that it tells of is lost with a process that dies before it has the
- * lock. PSHM_ENOTOWNER; PSHM_EINVAL if the wait is one of the process that forked this one. */
+/* The same in steps. pshm_condition_prepare is called by the thread that holds the lock, and begins
+ * the wait. Then release the lock, poll and sleep; 0 from a poll says that there may be a signal.
+ * Take the lock again (pshm_lock_acquire_any), and pshm_condition_finish tells 0 for a signal,
+ * PSHM_EBUSY if the wait goes on: release the lock again. pshm_condition_finish with `why`
+ * PSHM_ETIMEDOUT or PSHM_EINTERRUPTED ends the wait, and returns that, or 0 for a signal.
+ * pshm_wait_cancel does so without the lock; a signal that it tells of is lost with a process that
+ * dies before it has the lock. PSHM_ENOTOWNER; PSHM_EINVAL if the wait is one of the process that
+ * forked this one. */
 PSHM_API int pshm_condition_prepare(pshm_condition *condition, pshm_wait *wait);
 PSHM_API int pshm_condition_finish(pshm_wait *wait, int why);
 
 /* End the waits of `count` threads, or of all if it is below zero. Returns how many were waiting to
- * be told, at most INT32_MAX. To be called by who holds the lock: PSHM_ENOTOWNER. PSHM_ECLOSED. */
+ * be told, at most INT32_MAX. PSHM_ENOTOWNER if the calling thread does not hold the lock;
+ * PSHM_ECLOSED. */
 PSHM_API int pshm_condition_signal(pshm_condition *condition, int64_t count);
 
-/* How many threads wait, at most INT32_MAX; those of dead processes do not count. To be called by
- * who holds the lock: PSHM_ENOTOWNER. PSHM_ECLOSED. */
+/* How many threads wait, at most INT32_MAX; those of dead processes do not count. PSHM_ENOTOWNER if
+ * the calling thread does not hold the lock; PSHM_ECLOSED. */
 PSHM_API int pshm_condition_waiting(pshm_condition *condition);
 
 /* ---- threads --------------------------------------------------------------------------- */

@@ -95,7 +95,7 @@ typedef struct pshm__lock {
 /* What every synchronizer's payload begins with: see wait.c. */
 typedef struct pshm__events {
     uint32_t sequence; /* atomic; the futex: counts what those who wait must look at again */
-    uint32_t waiters;  /* atomic; who sleep, and who were killed when they did */
+    uint32_t waiters;  /* atomic; those that sleep, and those that were killed when they did */
 } pshm__events;
 
 /* What the participant that has a slot has in a synchronizer; all zero for nothing. It is that of
@@ -108,7 +108,7 @@ typedef struct pshm__stake {
                         them the threads that wait for one */
 } pshm__stake;
 
-/* Only changed by who has the object's mutex, unless it says atomic. */
+/* Changed only under the object's mutex, unless it says atomic. */
 typedef struct pshm__semaphore {
     pshm__events events;
     int64_t total;        /* all permits that there are, held ones included */
@@ -156,7 +156,7 @@ typedef struct pshm__rwlock {
     pshm__stake stakes[PSHM_PARTICIPANTS];
 } pshm__rwlock;
 
-/* Changed only by who has the lock that it belongs to, but for one that waits no more. */
+/* Changed only under the lock that it belongs to, except by one that waits no more. */
 typedef struct pshm__condition {
     pshm__events events;
     uint32_t cursor;      /* the slot that the next signal looks at first */

@@ -4,7 +4,7 @@
  */
 #include "internal.h"
 
-/* What is not aligned falls through to who refuses it. */
+/* An element that is not aligned falls through to the refusal. */
 #define OF(ACCESS, number, T)                    \
     case number:                                 \
         if ((uintptr_t)element % sizeof(T) != 0) \

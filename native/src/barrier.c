@@ -5,16 +5,16 @@
  * if the generation has no end yet. When it tripped, or was reset, `generation` follows, and
  * whoever takes the mutex over from a process that died between the two stores makes up for it. A
  * broken generation stays the current one until it is reset. Arrivals are those of the current
- * generation only, so that its end is the end of them all. One who waits looks at the end of his
- * own generation and at nothing else, whatever has come after it.
+ * generation only, so that its end is the end of them all. A thread that waits looks at the end of
+ * its own generation and at nothing else, whatever has come after it.
  *
  * A participant that has a stake is a party. All that change anything are parties, so one that dies
  * half-way breaks the barrier: nothing else that it has left need be made whole. One that departs
  * in order does so without the mutex, as its process may be about to end, and so the end of a
  * generation is stored by compare-and-swap.
  *
- * What this leaves open: one who has slept through 64 generations takes his own for tripped; a
- * process that ends in order just when its generation trips may be told as the cause of the last
+ * What this leaves open: a thread that has slept through 64 generations takes its own for tripped;
+ * a process that ends in order just when its generation trips may be told as the cause of the last
  * break, which was none; and if a thread arrives while its process ends in order, the arrival may
  * count for nothing, or the end as a death.
  */
@@ -118,8 +118,8 @@ static int enter_as_party(const pshm__sync *sync, uint64_t *generation) {
     return 0;
 }
 
-/* Leave it, and if that generation is over tell those that wait; who has ended it may have been
- * killed before he did. */
+/* Leave it, and if that generation is over tell those that wait: whoever ended it may have been
+ * killed before that. */
 static void leave(const pshm__sync *sync, uint64_t generation) {
     const bool over = has_ended(shared_of(sync), generation);
     pshm__monitor_leave(sync);

@@ -5,29 +5,29 @@
  * A stake's amount is one word: how many of the participant's threads wait without a signal, and
  * how many have one and have not taken it yet. Each change is a single step of that word:
  *
- *   begin to wait   waiting + 1               by who holds the lock
- *   signal          waiting - 1, signals + 1  by who holds the lock
- *   take a signal   signals - 1               by who holds the lock again
- *   withdraw        waiting - 1               by who waits, at any time
+ *   begin to wait   waiting + 1               by the lock's holder
+ *   signal          waiting - 1, signals + 1  by the lock's holder
+ *   take a signal   signals - 1               by the waiter, once it holds the lock again
+ *   withdraw        waiting - 1               by the waiter, at any time
  *
  * so that a thread that is killed between two steps is counted all the same. Which of its threads
- * is meant, a process says by a queue of its own, in the order in which they began: as many as
- * there are signals, from the first on, may go. The queue is as long as signals and waiting
+ * are meant, a process says by a queue of its own, in the order in which they began to wait: as
+ * many as there are signals, from the first on, may go. The queue is as long as signals and waiting
  * together, and both change together under a guard. So neither one that begins nor one that leaves
  * makes a signal another's that was not, and nobody need be told of it.
  *
- * Why no signal is lost. Only who holds the lock again takes one: if it dies before, the signal
- * stands in its stake, and if it dies after, then as the owner of the lock, which is told.
- * Everybody who waits is told of a death (wait.c), takes the lock, passes the signals of the dead
- * one on, and clears its stake; one that is killed between these two has passed on too many. Who
- * begins to wait does the same first: the dead one may have gone when nobody waited, and been told
- * to nobody.
+ * Why no signal is lost. A thread takes one only when it holds the lock again: if it dies before,
+ * the signal stands in its stake, and if it dies after, it does so as the owner of the lock, which
+ * is told. Every waiter is told of a death (wait.c), takes the lock, passes the signals of the dead
+ * one on, and clears its stake; one that is killed between these two has passed on too many. A
+ * thread that begins to wait does the same first: the dead one may have gone when nobody waited, so
+ * that nobody was told.
  *
  * Those that wait are told as well if the lock itself is left by an owner that died, since the
- * signal that they wait for may have been to come from it. Who finds, after a departure, that the
- * lock's mutex is not the named holder's takes the lock to see: it may be in the hands of one that
- * is about to record the death. Left open: of a thread that dies with
- * the lock, and whose process lives on, they learn with the next signal or departure.
+ * signal that they wait for may have been to come from it. One that finds, after a departure, that
+ * the lock's mutex is not the named holder's takes the lock to see: the mutex may be in the hands
+ * of a thread that is about to record the death. Left open: of a thread that dies with the lock,
+ * and whose process lives on, they learn with the next signal or departure.
  */
 #include <inttypes.h>
 
@@ -62,7 +62,7 @@ int pshm_condition_open(pshm_lock *lock, const char *name, pshm_condition **out)
     return code;
 }
 
-/* Within an operation, by who holds the lock; otherwise a failure, and nothing to be ended. */
+/* Begin an operation of the lock's holder; otherwise a failure, and nothing to be ended. */
 static int begin(const pshm_condition *condition, const char *operation) {
     int code = pshm__begin(&condition->sync, operation);
     if (code == 0 && pshm_lock_depth(condition->lock) == 0) {

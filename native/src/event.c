@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Events: one word, whose lowest bit is the flag; the others count how often it was set, so that
- * one who waits is told of a set that was cleared at once. Nobody holds anything of it.
+ * a thread that waits is told of a set that was cleared at once. Nobody holds anything of it.
  */
 #include "internal.h"
 
@@ -28,7 +28,7 @@ int pshm_event_set(pshm_event *event) {
     uint64_t state = PSHM__LOAD(*state_of(sync));
     while (!is_set(state) && !PSHM__SWAP(*state_of(sync), &state, (state + 2) | 1))
         continue;
-    pshm__notify(sync->events); /* who has set it may have been killed before that */
+    pshm__notify(sync->events); /* whoever set it may have been killed before this */
     pshm__end(sync);
     return 0;
 }

@@ -115,7 +115,7 @@ struct pshm_segment {
     uint32_t number;  /* and what tells it from others that have that slot */
     atomic_bool left; /* at the process's end, without a close: its slot may be another's */
     pshm__file file;
-    pshm__file heir; /* in the midst of a fork: the child's opening, and its slot */
+    pshm__file heir; /* during a fork: the child's opening, and its slot */
     uint32_t heir_slot;
     atomic_int state;
     atomic_long operations; /* on synchronizers, under way in this process */
@@ -206,7 +206,8 @@ void pshm__lifecycle_leave(pshm__file file);
 /* Unlink `name` if it still leads to `file`. The lock is held. */
 int pshm__lifecycle_unlink(pshm__file file, const char *name);
 
-/* How to bury: without waiting for who is at work on it; waiting; or not at all, but looking. */
+/* How to bury: without waiting for those at work on the file, waiting for them, or not really: only
+ * look what it would come to. */
 enum { PSHM__AT_ONCE, PSHM__PATIENTLY, PSHM__DRY };
 
 /* Remove what dead processes have left under the name: 1 if it did, 0 if the name is free already;
@@ -350,7 +351,7 @@ void pshm__stakes_reclaim(const pshm__sync *sync, const pshm__stake *stakes,
 
 /* ---- sentry.c: those that wait are told of the end of participants ---- */
 
-/* True if all participants are watched that there are. */
+/* True if all participants are watched. */
 bool pshm__sentry_covers(const pshm_segment *segment);
 
 /* Have them watched; false if that cannot be. */
@@ -371,7 +372,8 @@ bool pshm__holder_is_of(const pshm__holder *shared, uint32_t pid, uint64_t start
 /* True if a thread of this process that lives holds the lock. */
 bool pshm__lock_is_held_here(const pshm__lock *lock);
 
-/* True if it is, would be for who takes it now, or if only who takes it can know. */
+/* True if the lock is abandoned, or would be found so by its next taker, or if only its next taker
+ * can find out. */
 bool pshm__lock_may_be_abandoned(const pshm__lock *lock);
 
 /* True if the segment is open, and no close is under way that may yet succeed. */

@@ -32,7 +32,7 @@ int pshm_latch_count_down(pshm_latch *latch, int64_t by) {
         next = now > (uint64_t)by ? now - (uint64_t)by : 0;
     } while (now != 0 && !PSHM__SWAP(*count_of(sync), &now, next));
     if (next == 0)
-        pshm__notify(sync->events); /* who has counted may have been killed before that */
+        pshm__notify(sync->events); /* whoever counted may have been killed before this */
     pshm__end(sync);
     return 0;
 }

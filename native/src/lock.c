@@ -7,7 +7,7 @@
  * identity and giving the mutex back, an owner is not in the section that the lock guards: one that
  * died there has torn nothing, and the mutex is taken over in silence. Anyone else's identity
  * stands in the lock, so the taker moves it to `dead`, sets `abandoned`, and only then makes the
- * mutex consistent. A taker that is killed in the midst of that leaves the identity, and the next
+ * mutex consistent. A taker that is killed while it does that leaves the identity, and the next
  * begins again, or has cleared it, and then `abandoned` is set. `abandoned` is cleared only by
  * pshm_lock_mark_good. Left open: a taker killed between counting a death and clearing the identity
  * has that death counted twice in `deaths`.
@@ -74,8 +74,8 @@ bool pshm__holder_is_of(const pshm__holder *shared, uint32_t pid, uint64_t start
     return holder.thread >> 32 == pid && holder.start_time == start_time;
 }
 
-/* Somebody is named as the holder: a thread that has died, perhaps, or nobody is, as a peer can
- * have written that. False then, and the death is recorded. */
+/* A holder is named. False if that thread has died, whose death is recorded then, or if nobody has
+ * the mutex, as a peer can have written the name. */
 static bool has_living_holder(const pshm__lock *lock) {
     int code = PSHM__MUTEX(try, lock->mutex);
     if (code == PSHM_EOWNERDIED) {
@@ -219,11 +219,11 @@ static int sleep_on(pshm__word word, const pshm_lock *lock, int64_t end,
  * mutex, as those do that wait within pthread_mutex_lock, and on more, of a close and of the
  * interrupt, which the kernel compares together: none of them is missed.
  *
- * The word holds its owner's number, and a bit that says that somebody may sleep on it. Who gives
- * the mutex back stores 0, and wakes one if the bit was set. So each wake-up is to be handed on:
- * somebody sleeps only if the bit is set, or if one that lives is about to wake one, or has been
- * woken and is about to look. The C library's waiters keep to that by taking the word together with
- * the bit. We take it with pthread_mutex_trylock, so that the C library and its list of held
+ * The word holds its owner's number, and a bit that says that somebody may sleep on it. Whoever
+ * gives the mutex back stores 0, and wakes one if the bit was set. So each wake-up is to be handed
+ * on: somebody sleeps only if the bit is set, or if one that lives is about to wake one, or has
+ * been woken and is about to look. The C library's waiters keep to that by taking the word together
+ * with the bit. We take it with pthread_mutex_trylock, so that the C library and its list of held
  * mutexes stay as they are; it keeps the bit of a word whose owner has died, but not that of a 0.
  * Therefore:
  *

@@ -11,8 +11,8 @@
  * Why a writer's death is never missed and never made up. A writer is in its section from the store
  * of `writer` to that of zero, and the monitor is left after the first and entered before the
  * second: one killed outside of these has torn nothing. Whoever finds a dead participant there
- * stores `dead`, `deaths` and `abandoned`, and only then zero in `writer`; one that is killed in
- * the midst of it leaves `writer`, and the next begins again. It does not count the death twice: a
+ * stores `dead`, `deaths` and `abandoned`, and only then zero in `writer`; one that is killed
+ * before that leaves `writer`, and the next begins again. It does not count the death twice: a
  * depth of zero says that the new count stands in `owner`, from which storing it again is no
  * change.
  *

@@ -452,12 +452,12 @@ int pshm_segment_close(pshm_segment *segment) {
         pshm__guard_unlock(&segment->guard);
         return code;
     }
-    pshm__guard_lock(&open_guard); /* not in the midst of a fork, or of the process's end */
+    pshm__guard_lock(&open_guard); /* not during a fork, or the process's end */
     atomic_store(&segment->state, PSHM__CLOSED);
     pshm__guard_unlock(&open_guard);
     pshm__watch_end(segment);
     pshm__sentry_forget(segment);
-    pshm__notify_all(segment);      /* our own that wait, for whom it is closed */
+    pshm__notify_all(segment);      /* our own waits, which end now */
     pshm__os_wake(&segment->state); /* and for a lock */
     while (atomic_load(&segment->operations) != 0)
         pshm__os_sleep_ns(20000);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The one way in which this library waits for anything but a mutex: an event count, which is a
- * futex with a sequence number [futex(2)], and a count of those who sleep on it.
+ * futex with a sequence number [futex(2)], and a count of those that sleep on it.
  *
  *   notifier: change the state; add 1 to `sequence`; if `waiters` is not 0, wake all
  *   waiter:   (1) seen = sequence; (2) look at the state, and be done if it is as wanted;
@@ -26,7 +26,7 @@
  * A participant that comes counts itself in `joined` and then adds to every `sequence` as well,
  * before it can touch any state. So a waiter that was asleep goes through (4) again, and so does
  * one that has read `sequence` before. One that reads it later finds `joined` changed in (4).
- * There, who has come is watched; as he may have gone already, unwatched, that counts as a
+ * There the newcomer is watched; as it may have gone already, unwatched, that counts as a
  * departure, too, before `covered` says that all are watched. A close counts as one; it waits for
  * the operations of its process that are under way, and those that begin later do nothing. A waiter
  * that is killed leaves `waiters` too high, which costs a needless wake-up of nobody, and no
@@ -158,7 +158,7 @@ int pshm__interrupt_words(const pshm_interrupt *interrupt, pshm__word *out) {
     return self->watched == NULL ? 1 : 2;
 }
 
-/* An interrupt that is raised changes the sequence; who stores to a watched word knows of none. */
+/* An interrupt that is raised changes the sequence; a store to a watched word does not. */
 static int sleep_on_sequence(const pshm__events *events, uint32_t sequence, int64_t timeout_ns,
                              const pshm_interrupt *interrupt) {
     const uint32_t *watched = interrupt == NULL ? NULL : flag_of_const(interrupt)->watched;
@@ -192,7 +192,8 @@ static int give_up(pshm__waiting *self, int why) {
 int pshm_wait_cancel(pshm_wait *wait, int why) { return give_up(waiting_of(wait), why); }
 
 /* A look for the dead that a thread of this process has had since the last departure, when all
- * participants were watched, need not be had again: of who has died since, departures will tell. */
+ * participants were watched, need not be had again: departures will tell of those that have died
+ * since. */
 static bool is_known(const pshm__sync *sync, uint32_t departed) {
     return pshm__sentry_covers(sync->segment) &&
            atomic_load(&sync->looked) == PSHM__COUNTED(departed);

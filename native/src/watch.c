@@ -9,9 +9,9 @@
  * process's end counts, whoever gets its id or its slot. It ends with its last thread, and before
  * that with its locks: stopping it, or its main thread's end, is not an end.
  *
- * Why not wait for the lock itself, with F_OFD_SETLKW on the slot. One who joins at once may have
- * the lock before the waiter, which then waits for the wrong participant; and such a wait takes a
- * thread for each participant, which only a signal can get back.
+ * Why not wait for the lock itself, with F_OFD_SETLKW on the slot. A participant that joins at once
+ * may have the lock before the waiter, which then waits for the wrong participant; and such a wait
+ * takes a thread for each participant, which only a signal can get back.
  *
  * What this leaves open. A process that closes the segment and lives on is told of when it ends. A
  * child made by vfork or posix_spawn has the locks of a parent that is killed just then until it

@@ -35,7 +35,7 @@ import java.util.function.Function;
  * }
  * }</pre>
  *
- * <p>When all parties have arrived they go on, and the barrier is at once there for the next time,
+ * <p>When all parties have arrived they go on, and the barrier is at once ready for the next time,
  * the next <em>generation</em>. An action that was given runs once in each generation, in the last
  * thread to arrive, before any goes on.
  *
@@ -48,7 +48,8 @@ import java.util.function.Function;
  * <p><b>Process death.</b> A process is a party from when it makes or opens the barrier until it
  * closes the segment or ends in order. If it dies, whether one of its threads has arrived or not,
  * the barrier breaks at once for all that wait and all that come. One that leaves in order breaks
- * it only if a thread of it has arrived and waits. After {@link #reset} the dead count no more.
+ * it only if one of its threads has arrived and waits. After {@link #reset} the dead no longer
+ * count.
  *
  * <p><b>Threads.</b> All methods may be called by any thread, platform or virtual, at any time. A
  * virtual thread that waits does not occupy its carrier.
@@ -153,7 +154,7 @@ public final class Barrier extends Synchronizer {
      *     parties, has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be, or {@code parties} is less than 1
+     * @throws IllegalArgumentException if the name is not valid, or {@code parties} is less than 1
      */
     public static Barrier in(SharedMemory memory, String name, int parties) {
         return in(memory, name, parties, null);
@@ -172,7 +173,7 @@ public final class Barrier extends Synchronizer {
      *     parties, has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be, or {@code parties} is less than 1
+     * @throws IllegalArgumentException if the name is not valid, or {@code parties} is less than 1
      */
     public static Barrier in(SharedMemory memory, String name, int parties, Action action) {
         return new Barrier(memory, Objects.requireNonNull(name, "name"), false, parties, action);
@@ -202,7 +203,7 @@ public final class Barrier extends Synchronizer {
      * @throws NotFoundException if there is no object of that name
      * @throws TypeMismatchException if the object is something else; the message says what
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Barrier attach(SharedMemory memory, String name) {
         return existing(memory, Objects.requireNonNull(name, "name"), false);
@@ -218,8 +219,8 @@ public final class Barrier extends Synchronizer {
 
     /**
      * Arrives, and waits until all parties have. The last one to arrive runs the action, and the
-     * others go on when that has returned; who comes meanwhile waits, and arrives in the next
-     * generation.
+     * others go on when that has returned; a thread that comes meanwhile waits, and arrives in the
+     * next generation.
      *
      * <p>If the caller is interrupted, before or while it waits, also while the action runs, the
      * barrier breaks for all. If the generation is over when the interrupt comes, this returns and

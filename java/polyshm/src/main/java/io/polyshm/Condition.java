@@ -32,8 +32,8 @@ import java.util.function.BooleanSupplier;
  * <p>A wait gives the lock back, however often the thread has taken it, and has it again, as often,
  * when it returns or throws. It may also return without a signal, as {@link
  * java.util.concurrent.locks.Condition} allows; so it belongs in a loop that looks at what is
- * waited for, as {@link #awaitUntil(BooleanSupplier)} is one. Within a process signals go to those
- * that have waited longest, and between processes in turn; who signals waits for nobody.
+ * waited for, such as {@link #awaitUntil(BooleanSupplier)}. Within a process signals go to those
+ * that have waited longest, and between processes in turn; a signal waits for nobody.
  *
  * <p><b>Threads.</b> All methods but {@link #lock()} and {@link #name()} are for the thread that
  * holds the lock, platform or virtual; another gets {@link IllegalMonitorStateException}. Virtual
@@ -41,8 +41,8 @@ import java.util.function.BooleanSupplier;
  *
  * <p><b>Interrupts.</b> A thread that was interrupted before it waits keeps the lock and gets
  * {@link InterruptedException} at once. One that is interrupted while it waits takes the lock
- * again, and then gets it, with its interrupt status cleared; if it has been signalled by then, it
- * returns instead, with its interrupt status set, and no signal is lost.
+ * again, and then gets that exception, with its interrupt status cleared; if it has been signalled
+ * by then, it returns instead, with its interrupt status set, and no signal is lost.
  *
  * <p><b>Memory effects.</b> Those of the lock that is given back and taken again.
  *
@@ -298,7 +298,7 @@ public final class Condition implements java.util.concurrent.locks.Condition, Se
     /**
      * The lock that it belongs to.
      *
-     * @return that lock, through the object that the condition was got from
+     * @return that lock, through the object that the condition was obtained from
      */
     public Lock lock() {
         return lock;

@@ -37,7 +37,7 @@ import java.util.concurrent.TimeUnit;
  * does nothing: the segment's close ends it. Then every method throws {@link ClosedException}, and
  * threads that wait get it at once.
  *
- * <p><b>Serialization.</b> An event travels as a handle: who reads it gets the same flag.
+ * <p><b>Serialization.</b> An event travels as a handle: whoever reads it gets the same flag.
  */
 public final class Event extends Synchronizer {
     @Serial private static final long serialVersionUID = 1;
@@ -72,7 +72,7 @@ public final class Event extends Synchronizer {
      * @throws TypeMismatchException if an object of another kind has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Event in(SharedMemory memory, String name) {
         return new Event(memory, Objects.requireNonNull(name, "name"), false);
@@ -102,7 +102,7 @@ public final class Event extends Synchronizer {
      * @throws NotFoundException if there is no object of that name
      * @throws TypeMismatchException if the object is something else; the message says what
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Event attach(SharedMemory memory, String name) {
         return existing(memory, Objects.requireNonNull(name, "name"), false);

@@ -28,14 +28,14 @@ import java.util.concurrent.TimeoutException;
  * }</pre>
  *
  * <p><b>What travels.</b> The task is copied by Java serialization: changes that the child makes to
- * a captured object stay in the child. Objects of this package are the exception, they refer to the
+ * a captured object stay in the child. Objects of this package are the exception: they refer to the
  * same memory in both. If something captured is not serializable, {@code start} throws before there
  * is any process, and says by which variables and fields it is reached. Statics are those of a
  * fresh JVM.
  *
  * <p><b>The child's JVM</b> is started as this one was: the same Java home, class path, module
  * path, system properties given on the command line, assertions and module options ({@code
- * --add-opens} and its like), environment and folder. Not inherited are sizes and tuning ({@code
+ * --add-opens} and the like), environment and folder. Not inherited are sizes and tuning ({@code
  * -Xmx}, {@code -XX}), agents, debuggers, remote management and what was set by {@link
  * System#setProperty}. A {@link #builder() builder} changes any of it.
  *

@@ -35,16 +35,16 @@ import java.util.concurrent.TimeUnit;
  * or close has no memory effect.
  *
  * <p><b>Process death.</b> Nobody holds anything of a latch. A process that dies before it has
- * counted down does not count down: who has to know of its death uses {@link SharedMemory#onExit}.
- * One that is killed within {@link #countDown()} has counted, and if it was to zero all that wait
- * are told, or it has not.
+ * counted down does not count down: a program that has to know of its death uses {@link
+ * SharedMemory#onExit}. One that is killed within {@link #countDown()} has counted, and if it was
+ * to zero all that wait are told, or it has not.
  *
  * <p><b>Close.</b> A latch from {@link #create} or {@link #attach(String)} has a segment of its
  * own, which {@link #close} closes. For one that lives in a segment of the caller's, {@code close}
  * does nothing: the segment's close ends it. Then every method throws {@link ClosedException}, and
  * threads that wait get it at once.
  *
- * <p><b>Serialization.</b> A latch travels as a handle: who reads it gets the same count.
+ * <p><b>Serialization.</b> A latch travels as a handle: whoever reads it gets the same count.
  */
 public final class Latch extends Synchronizer {
     @Serial private static final long serialVersionUID = 1;
@@ -85,7 +85,7 @@ public final class Latch extends Synchronizer {
      *     another count, has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be, or {@code count} is negative
+     * @throws IllegalArgumentException if the name is not valid, or {@code count} is negative
      */
     public static Latch in(SharedMemory memory, String name, long count) {
         return new Latch(memory, Objects.requireNonNull(name, "name"), false, count);
@@ -115,7 +115,7 @@ public final class Latch extends Synchronizer {
      * @throws NotFoundException if there is no object of that name
      * @throws TypeMismatchException if the object is something else; the message says what
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Latch attach(SharedMemory memory, String name) {
         return existing(memory, Objects.requireNonNull(name, "name"), false);

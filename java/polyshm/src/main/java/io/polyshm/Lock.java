@@ -35,7 +35,7 @@ import java.util.function.Supplier;
  * then <em>abandoned</em>: everyone who tries to take it is told so, until somebody runs {@link
  * #repair}, or takes it through an object that was made with a repair handler, which does that by
  * itself. A thread that ends without having given the lock back counts as dead. One that waits for
- * a {@link Condition} has the lock again when it is told of such a death, and releases it as ever:
+ * a {@link Condition} has the lock again when it is told of such a death, and releases it as usual:
  * the lock remains abandoned then.
  *
  * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
@@ -152,7 +152,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @throws TypeMismatchException if an object of another kind has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Lock in(SharedMemory memory, String name) {
         return in(memory, name, null);
@@ -169,7 +169,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @throws TypeMismatchException if an object of another kind has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Lock in(SharedMemory memory, String name, RepairHandler handler) {
         return open(memory, Objects.requireNonNull(name, "name"), handler, false);
@@ -199,7 +199,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      * @throws NotFoundException if there is no object of that name
      * @throws TypeMismatchException if the object is something else; the message says what
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Lock attach(SharedMemory memory, String name) {
         return existing(memory, Objects.requireNonNull(name, "name"), false);
@@ -319,7 +319,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
 
     /**
      * A new condition of this lock, with a name that no other has. It lives in the lock's segment,
-     * and as long as that: a condition that is needed more than once has a name better.
+     * and as long as that does: a condition that is needed more than once had better have a name.
      *
      * @return the condition
      * @throws MemoryFullException if the segment has no room left
@@ -341,7 +341,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      *     has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public Condition condition(String name) {
         try {
@@ -428,7 +428,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
 
     /**
      * Whether an owner died and nobody has repaired the lock. A death that no one has been told of
-     * is not known here: it is found out by who next takes the lock.
+     * is not known here: the next to take the lock finds it out.
      *
      * @return as of a moment ago
      * @throws ClosedException if the segment is closed
@@ -504,7 +504,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
     /**
      * What any program attaches it by, as {@link #attach(String)} does: {@code <segment
      * name>/<object name>}. It can be an argument of a command. It is good for as long as the
-     * segment is there, so this lock stays open until who gets it has attached. The lock of an
+     * segment is there, so this lock stays open until whoever gets it has attached. The lock of an
      * array or value has the handle of that, and is attached with it.
      *
      * @return the handle, also after close

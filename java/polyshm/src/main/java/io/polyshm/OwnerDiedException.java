@@ -3,7 +3,7 @@ package io.polyshm;
 
 /**
  * The thread or process that held the lock died. The caller does <em>not</em> hold the lock, unless
- * he held it and waited for a {@link Condition}; and everyone who tries to take it gets this
+ * it held it before and waited for a {@link Condition}; and everyone who tries to take it gets this
  * exception, until {@link Lock#repair} or {@link ReadWriteLock#repair} has put in order what the
  * death may have left half-done.
  */

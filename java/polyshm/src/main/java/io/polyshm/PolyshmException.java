@@ -7,7 +7,7 @@ package io.polyshm;
  * name of the error}.
  *
  * <p>What a caller may want to handle has a subclass of its own. What is a mistake of the program
- * has the JDK's exception: {@link IllegalArgumentException} for a name or a size that cannot be,
+ * has the JDK's exception: {@link IllegalArgumentException} for a name or a size that is not valid,
  * {@link IndexOutOfBoundsException} for an index, {@link IllegalMonitorStateException} for an
  * unlock by a thread that does not hold the lock, {@link IllegalStateException} for more permits
  * than a semaphore can have; their messages say the same things.

@@ -36,16 +36,16 @@ import java.util.function.Consumer;
  * until somebody runs {@link #repair}, or takes it through an object that was made with a repair
  * handler, which does that by itself. A process that ends in order while it writes counts as dead,
  * too. A <em>thread</em> that ends without having given the lock back keeps it until its JVM ends,
- * whether it reads or writes; other than with a {@link Lock} nobody is told of that.
+ * whether it reads or writes; unlike with a {@link Lock} nobody is told of that.
  *
  * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
- * thread can unlock it, and it can take it again any number of times, also while others wait. Who
- * writes can take it to read as well, and so go over to reading: take it to read, then give the
- * write lock back. Who reads cannot go over to writing, as it would wait for itself: the write lock
- * refuses that. A virtual thread may have it while it is parked, and does not occupy its carrier
- * when it waits.
+ * thread can unlock it, and it can take it again any number of times, also while others wait. One
+ * that writes can take it to read as well, and so go over to reading: take it to read, then give
+ * the write lock back. One that reads cannot go over to writing, as it would wait for itself: the
+ * write lock refuses that. A virtual thread may have it while it is parked, and does not occupy its
+ * carrier when it waits.
  *
- * <p>Readers that come when a writer waits stay behind it, so that writers do not starve; writers
+ * <p>Readers that come while a writer waits stay behind it, so that writers do not starve; writers
  * that come without a gap keep readers waiting. Among writers the lock is not fair.
  *
  * <p><b>Memory effects.</b> What a thread did before it gave the write lock back happens-before
@@ -118,7 +118,7 @@ public final class ReadWriteLock extends Synchronizer
      * @throws TypeMismatchException if an object of another kind has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static ReadWriteLock in(SharedMemory memory, String name) {
         return in(memory, name, null);
@@ -135,7 +135,7 @@ public final class ReadWriteLock extends Synchronizer
      * @throws TypeMismatchException if an object of another kind has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static ReadWriteLock in(SharedMemory memory, String name, Lock.RepairHandler handler) {
         return new ReadWriteLock(memory, Objects.requireNonNull(name, "name"), false, handler);
@@ -165,7 +165,7 @@ public final class ReadWriteLock extends Synchronizer
      * @throws NotFoundException if there is no object of that name
      * @throws TypeMismatchException if the object is something else; the message says what
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static ReadWriteLock attach(SharedMemory memory, String name) {
         return existing(memory, Objects.requireNonNull(name, "name"), false);

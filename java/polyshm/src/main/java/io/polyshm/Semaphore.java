@@ -30,8 +30,8 @@ import java.util.function.ToLongFunction;
  * <p><b>Process death.</b> A permit that was acquired is held by the process that did so, more
  * precisely by the participant of the segment. If that dies, however it dies, or closes the
  * segment, its permits come back, and threads that wait for them get them. So a process that
- * crashes cannot use up what the semaphore guards; what the crash has left half-done is not told,
- * other than by a {@link Lock}. A release gives back what the process holds, whichever of its
+ * crashes cannot use up what the semaphore guards; but unlike with a {@link Lock} nobody is told of
+ * what the crash has left half-done. A release gives back what the process holds, whichever of its
  * threads has acquired it, and only beyond that adds permits, so that one process can release what
  * another has acquired; that one still holds it then, and if it dies the permits come back once
  * more. To count what one process hands over to another is therefore not for a semaphore: if the
@@ -40,7 +40,7 @@ import java.util.function.ToLongFunction;
  *
  * <p><b>Threads.</b> All methods may be called by any thread, platform or virtual, at any time, and
  * the one that releases need not be the one that acquired. A virtual thread that waits does not
- * occupy its carrier. The semaphore is not fair: who comes later may be served first.
+ * occupy its carrier. The semaphore is not fair: a thread that comes later may be served first.
  *
  * <p><b>Memory effects.</b> What a thread did before it released happens-before what another does
  * after it has acquired because of that, across processes too, and in C and Python as well as in
@@ -53,7 +53,7 @@ import java.util.function.ToLongFunction;
  * {@link ClosedException}, threads that wait get it at once, and the permits that this process
  * holds are given back.
  *
- * <p><b>Serialization.</b> A semaphore travels as a handle: who reads it gets the same permits.
+ * <p><b>Serialization.</b> A semaphore travels as a handle: whoever reads it gets the same permits.
  */
 public final class Semaphore extends Synchronizer {
     @Serial private static final long serialVersionUID = 1;
@@ -88,7 +88,7 @@ public final class Semaphore extends Synchronizer {
 
     /**
      * A new semaphore in an anonymous segment of its own, which never has more permits than at
-     * first: who releases what was not acquired gets an exception.
+     * first: a release of what was not acquired throws.
      *
      * @param permits what is there at first, 0 or more
      * @return the semaphore, to be closed by the caller
@@ -117,7 +117,7 @@ public final class Semaphore extends Synchronizer {
      *     had other permits at first, has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be, or {@code permits} is negative
+     * @throws IllegalArgumentException if the name is not valid, or {@code permits} is negative
      */
     public static Semaphore in(SharedMemory memory, String name, long permits) {
         return new Semaphore(memory, Objects.requireNonNull(name, "name"), false, permits, false);
@@ -134,7 +134,7 @@ public final class Semaphore extends Synchronizer {
      *     bounded or had other permits at first, has that name
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be, or {@code permits} is negative
+     * @throws IllegalArgumentException if the name is not valid, or {@code permits} is negative
      */
     public static Semaphore boundedIn(SharedMemory memory, String name, long permits) {
         return new Semaphore(memory, Objects.requireNonNull(name, "name"), false, permits, true);
@@ -164,7 +164,7 @@ public final class Semaphore extends Synchronizer {
      * @throws NotFoundException if there is no object of that name
      * @throws TypeMismatchException if the object is something else; the message says what
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Semaphore attach(SharedMemory memory, String name) {
         return existing(memory, Objects.requireNonNull(name, "name"), false);
@@ -190,7 +190,7 @@ public final class Semaphore extends Synchronizer {
     }
 
     /**
-     * Takes permits, all at once, waiting until there are so many or the caller is interrupted.
+     * Takes permits, all at once, waiting until there are that many or the caller is interrupted.
      *
      * @param permits 0 or more
      * @throws InterruptedException if the caller was interrupted before or while it waited; its
@@ -213,7 +213,7 @@ public final class Semaphore extends Synchronizer {
     }
 
     /**
-     * Takes permits, all at once, waiting until there are so many. An interrupt does not end the
+     * Takes permits, all at once, waiting until there are that many. An interrupt does not end the
      * wait, and is still set afterwards.
      *
      * @param permits 0 or more
@@ -235,7 +235,7 @@ public final class Semaphore extends Synchronizer {
     }
 
     /**
-     * Takes permits, all at once, if there are so many.
+     * Takes permits, all at once, if there are that many.
      *
      * @param permits 0 or more
      * @return whether they were taken; if not, none was
@@ -262,7 +262,7 @@ public final class Semaphore extends Synchronizer {
     }
 
     /**
-     * Takes permits, all at once, waiting until there are so many, the time is over or the caller
+     * Takes permits, all at once, waiting until there are that many, the time is over or the caller
      * is interrupted.
      *
      * @param permits 0 or more
@@ -323,8 +323,8 @@ public final class Semaphore extends Synchronizer {
 
     /**
      * Takes permits away for good, without waiting until they are there: fewer than none may be
-     * left, and as many have to be released before one can be acquired. Of what a process holds
-     * nothing is taken.
+     * left, and as many have to be released before one can be acquired. What processes hold is not
+     * taken from them.
      *
      * @param permits 0 or more
      * @throws IllegalArgumentException if {@code permits} is negative, or fewer than {@link

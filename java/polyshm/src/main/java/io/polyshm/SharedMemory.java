@@ -156,7 +156,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
          * among them until the next that takes it is told.
          *
          * @return an unmodifiable list of the names of arrays, values and locks, and of read-write
-         *     locks of which they have the write lock
+         *     locks that they hold to write
          */
         public List<String> locks() {
             return info.locks();
@@ -204,8 +204,8 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * @param bytes room for objects, at least 1; rounded up to a multiple of 64
      * @return the new segment, to be closed by the caller
      * @throws AlreadyExistsException if there is one of that name
-     * @throws IllegalArgumentException if the name or the size cannot be
-     * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws IllegalArgumentException if the name or the size is not valid
+     * @throws MemoryFullException if the host's shared memory does not have that much left
      * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
@@ -223,7 +223,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * @throws WrongLayoutException if this process cannot use what stands there
      * @throws TooManyParticipantsException if 128 processes have it open already
      * @throws BusyException if its creator, or whoever opens or closes it, is stopped half-way
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static SharedMemory open(String name) {
@@ -237,9 +237,9 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * @param name as for {@link #create}
      * @param bytes as for {@link #create}; one that exists keeps its size
      * @return the segment, to be closed by the caller
-     * @throws PolyshmException as {@link #open}, but for {@link NotFoundException}, and as {@link
-     *     #create}, but for {@link AlreadyExistsException}
-     * @throws IllegalArgumentException if the name or the size cannot be
+     * @throws PolyshmException as {@link #open}, except for {@link NotFoundException}, and as
+     *     {@link #create}, except for {@link AlreadyExistsException}
+     * @throws IllegalArgumentException if the name or the size is not valid
      */
     public static SharedMemory openOrCreate(String name, long bytes) {
         return builder().openOrCreate(name, bytes);
@@ -251,8 +251,8 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      *
      * @param bytes as for {@link #create}
      * @return the new segment, to be closed by the caller
-     * @throws IllegalArgumentException if the size cannot be
-     * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws IllegalArgumentException if the size is not valid
+     * @throws MemoryFullException if the host's shared memory does not have that much left
      * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
@@ -306,8 +306,9 @@ public final class SharedMemory implements AutoCloseable, Serializable {
         }
 
         /**
-         * Allows to open a segment that another user has created. Names can be taken by anyone on
-         * the host: allow it only if every user who could create a segment of that name is trusted.
+         * Allows a segment to be opened that another user has created. Names can be taken by anyone
+         * on the host: allow it only if every user who could create a segment of that name is
+         * trusted.
          *
          * @return this
          */
@@ -378,7 +379,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * @throws NotFoundException if there is none
      * @throws PermissionDeniedException if this user may not
      * @throws BusyException if a process that creates, opens or closes it is stopped half-way
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
     public static void unlink(String name) {
@@ -441,9 +442,9 @@ public final class SharedMemory implements AutoCloseable, Serializable {
     }
 
     /**
-     * The processes that have it open, this one included, at most 128. Who is gone is known from
-     * the kernel, not from the process's id: one that is stopped is among them, one that was killed
-     * is not.
+     * The processes that have it open, this one included, at most 128. Which are gone is asked of
+     * the kernel, not guessed from their ids: one that is stopped is among them, one that was
+     * killed is not.
      *
      * @return an unmodifiable list
      * @throws ClosedException after close
@@ -466,9 +467,9 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * Nothing is polled and no time limit is involved: a process that is stopped or slow is not
      * gone, and another one that gets its process id is not taken for it. A participant that is
      * gone already, because its process has ended or has closed the segment, has the action run at
-     * once. One that closes the segment later and lives on is told of when its process ends. Of its
-     * own end a process is not told: for a participant of this JVM that is open the action never
-     * runs.
+     * once. One that closes the segment later and lives on is told of when its process ends. A
+     * process is not told of its own end: for a participant of this JVM that is open the action
+     * never runs.
      *
      * <p>Each action runs in a daemon platform thread of its own, so that it may block; several
      * actions for one participant run in any order. What an action throws goes to the handler of

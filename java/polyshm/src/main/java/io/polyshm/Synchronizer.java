@@ -62,7 +62,7 @@ abstract class Synchronizer implements AutoCloseable, Serializable {
     /**
      * What any program attaches it by, as {@code attach} does: {@code <segment name>/<object
      * name>}. It can be an argument of a command. It is good for as long as the segment is there,
-     * so this object stays open until who gets it has attached.
+     * so this object stays open until whoever gets it has attached.
      *
      * @return the handle, also after close
      */

@@ -39,8 +39,9 @@ import java.util.stream.Stream;
  * }
  * }</pre>
  *
- * <p>An element costs what one of a heap array does, and no native call. All elements are zero at
- * first. An index is a {@code long} from 0 to {@code length() - 1}; arrays may be larger than 2 GiB.
+ * <p>An access to an element costs what it does in a heap array, and takes no native call. All
+ * elements are zero at first. An index is a {@code long} from 0 to {@code length() - 1}; arrays may
+ * be larger than 2 GiB.
  *
  * <p><b>Threads and memory effects.</b> All methods may be called by any thread at any time. The
  * name of an access says its memory order, with the meaning that {@link VarHandle} gives it, between
@@ -55,7 +56,7 @@ import java.util.stream.Stream;
  * segment ends it as well. After that each access throws {@link ClosedException}. A thread that races
  * with the close either gets that or accesses the real memory; it never faults.
  *
- * <p><b>Serialization.</b> An array travels as a handle, not as a copy: who reads it gets the same
+ * <p><b>Serialization.</b> An array travels as a handle, not as a copy: whoever reads it gets the same
  * memory.
  */
 public abstract sealed class SharedArray implements AutoCloseable, Serializable
@@ -73,7 +74,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /** JDK 22 has it; from 24 on it needs no other permission than the native library does. */
     static final boolean HAS_FOREIGN_MEMORY = Runtime.version().feature() >= 24;
 
-    /** From so many elements on a fill by one native call is faster than a loop. */
+    /** From this many elements on a fill by one native call is faster than a loop. */
     static final int NATIVE_FILL = 64;
 
     final transient SharedMemory memory;
@@ -149,7 +150,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
     /**
      * What any program attaches it by, as {@code attach} does: {@code <segment name>/<object
      * name>}. It can be an argument of a command. It is good for as long as the segment is there, so
-     * this array stays open until who gets it has attached.
+     * this array stays open until whoever gets it has attached.
      *
      * @return the handle, also after close
      */
@@ -330,8 +331,8 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
      *
      * @param length elements, at least 1
      * @return the array, all zero, to be closed by the caller
-     * @throws IllegalArgumentException if the length cannot be
-     * @throws MemoryFullException if the host's shared memory has not as much left
+     * @throws IllegalArgumentException if the length is not valid
+     * @throws MemoryFullException if the host's shared memory does not have that much left
      * @throws PermissionDeniedException if this user may not make files in the host's shared memory
      * @throws UnavailableException if the native library or the host's shared memory is missing
      */
@@ -350,7 +351,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
      * @throws TypeMismatchException if that name has another kind, element type or length
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name or the length cannot be
+     * @throws IllegalArgumentException if the name or the length is not valid
      */
     public static Of${t.name} of${t.name}s(SharedMemory memory, String name, long length) {
         return new Of${t.name}(
@@ -464,7 +465,7 @@ public abstract sealed class SharedArray implements AutoCloseable, Serializable
          * @throws NotFoundException if there is no object of that name
          * @throws TypeMismatchException if the object is something else; the message says what
          * @throws ClosedException if the segment is closed
-         * @throws IllegalArgumentException if the name cannot be
+         * @throws IllegalArgumentException if the name is not valid
          */
         public static Of${t.name} attach(SharedMemory memory, String name) {
             return existing(memory, Objects.requireNonNull(name, "name"), false);

@@ -51,7 +51,7 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
     /**
      * What any program attaches it by, as {@code attach} does: {@code <segment name>/<object
      * name>}. It can be an argument of a command. It is good for as long as the segment is there, so
-     * this value stays open until who gets it has attached.
+     * this value stays open until whoever gets it has attached.
      *
      * @return the handle, also after close
      */
@@ -128,7 +128,7 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
      * @throws TypeMismatchException if that name has another kind or element type
      * @throws MemoryFullException if the segment has no room left
      * @throws ClosedException if the segment is closed
-     * @throws IllegalArgumentException if the name cannot be
+     * @throws IllegalArgumentException if the name is not valid
      */
     public static Of${t.name} of${t.name}(SharedMemory memory, String name) {
         return new Of${t.name}(
@@ -182,7 +182,7 @@ public abstract sealed class SharedValue implements AutoCloseable, Serializable
          * @throws NotFoundException if there is no object of that name
          * @throws TypeMismatchException if the object is something else; the message says what
          * @throws ClosedException if the segment is closed
-         * @throws IllegalArgumentException if the name cannot be
+         * @throws IllegalArgumentException if the name is not valid
          */
         public static Of${t.name} attach(SharedMemory memory, String name) {
             return existing(memory, Objects.requireNonNull(name, "name"), false);

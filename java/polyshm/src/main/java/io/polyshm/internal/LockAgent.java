@@ -13,8 +13,9 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 
 /**
- * A platform thread that waits for a lock, and holds it, on behalf of a virtual thread, which must
- * not block its kernel thread, and changes it, while the mutex belongs to one.
+ * A platform thread that waits for a lock, and holds it, on behalf of a virtual thread: that must
+ * not block its carrier, and moves from one carrier to another, while the mutex belongs to a kernel
+ * thread.
  *
  * <p><b>Waiting.</b> The requester parks until the agent has decided: GRANTED or FAILED. The agent
  * first tries, and only then waits; so one that gives up at once, or is late, still gets a lock

@@ -114,10 +114,10 @@ public final class Waiting implements AutoCloseable {
      * on, where it is run outside of the JDK's lock). It finds {@code waiting} null then, which is
      * set and read under this object's monitor, and there is an object of this class for each wait.
      * A hook that comes before that has raised the interrupt by then, and {@code raised} says so;
-     * who waited lowers it, and no one can raise it any more. So each wait begins with an interrupt
-     * that is not raised. What raised it has set the thread's interrupt status before, so a wait
-     * that an interrupt has ended finds that set. One that has begun with it set is interrupted by
-     * {@code begin}.
+     * the thread that waited lowers it, and no one can raise it any more. So each wait begins with
+     * an interrupt that is not raised. What raised it has set the thread's interrupt status before,
+     * so a wait that an interrupt has ended finds that set. One that has begun with it set is
+     * interrupted by {@code begin}.
      */
     private static final class Interruption extends AbstractInterruptibleChannel {
         private Waiting waiting;

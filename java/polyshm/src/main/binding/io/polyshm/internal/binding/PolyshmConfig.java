@@ -55,9 +55,8 @@ public class PolyshmConfig implements InfoMapper {
             infoMap.put(new Info(handle).skip().valueTypes("@Cast(\"" + handle + "*\") long"));
         }
 
-        // They call back; who names what is reaped is a program in C, and Java takes a barrier's
-        // steps.
-        // Java has no signal handlers that it could be for.
+        // Java needs none of these. Two call back: a program in C lists what is reaped, and Java
+        // takes a barrier's steps itself. The third is for signal handlers.
         infoMap.put(
                 new Info("pshm_reap_each", "pshm_barrier_await", "pshm_interrupt_watch").skip());
 

@@ -16,12 +16,7 @@
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
 #endif
-#define NS_PER_S 1000000000LL
-#define NAP_NS (NS_PER_S / 10)
-
-static struct timespec time_of(int64_t ns) {
-    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-}
+#define NAP_NS (PSHM__NS_PER_S / 10)
 
 static int outcome(const char *call, long result) {
     const int error = errno;
@@ -36,7 +31,7 @@ static int outcome(const char *call, long result) {
 }
 
 int pshm__os_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns) {
-    const struct timespec time = time_of(timeout_ns);
+    const struct timespec time = pshm__timespec(timeout_ns);
     return outcome("futex", syscall(SYS_futex, word, FUTEX_WAIT, seen,
                                     timeout_ns < 0 ? NULL : &time, NULL, 0));
 }
@@ -46,7 +41,7 @@ int pshm__os_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns) {
 static int nap(const pshm__word *word, int64_t end_ns) {
     const int64_t nap_end_ns = pshm__os_monotonic_ns() + NAP_NS;
     const bool is_last = end_ns >= 0 && end_ns <= nap_end_ns;
-    const struct timespec end = time_of(is_last ? end_ns : nap_end_ns);
+    const struct timespec end = pshm__timespec(is_last ? end_ns : nap_end_ns);
     const int code = outcome("futex", syscall(SYS_futex, word->word, FUTEX_WAIT_BITSET, word->seen,
                                               &end, NULL, FUTEX_BITSET_MATCH_ANY));
     return code == PSHM_ETIMEDOUT && !is_last ? 0 : code;
@@ -62,7 +57,7 @@ int pshm__os_wait_any(const pshm__word *words, int count, int64_t end_ns) {
         each[i].address = (uintptr_t)words[i].word;
         each[i].flags = 2; /* FUTEX_32 */
     }
-    const struct timespec end = time_of(end_ns);
+    const struct timespec end = pshm__timespec(end_ns);
     const long result =
         syscall(SYS_futex_waitv, each, count, 0, end_ns < 0 ? NULL : &end, CLOCK_MONOTONIC);
     return result < 0 && (errno == ENOSYS || errno == EPERM) ? nap(&words[0], end_ns)

@@ -16,8 +16,6 @@
 
 #include "internal.h"
 
-#define NS_PER_S 1000000000LL
-
 PSHM__ASSERT(sizeof(pthread_mutex_t) <= PSHM_MUTEX_BYTES, "the layout has room for the mutex");
 PSHM__ASSERT(_Alignof(pthread_mutex_t) <= PSHM_ALIGN, "and it is aligned");
 
@@ -110,9 +108,9 @@ int pshm__os_mutex_spin(void *mutex) {
 static struct timespec deadline(clockid_t clock, int64_t timeout_ns) {
     struct timespec now;
     clock_gettime(clock, &now);
-    int64_t ns = now.tv_nsec + timeout_ns % NS_PER_S;
-    now.tv_sec += (time_t)(timeout_ns / NS_PER_S + ns / NS_PER_S);
-    now.tv_nsec = (long)(ns % NS_PER_S);
+    int64_t ns = now.tv_nsec + timeout_ns % PSHM__NS_PER_S;
+    now.tv_sec += (time_t)(timeout_ns / PSHM__NS_PER_S + ns / PSHM__NS_PER_S);
+    now.tv_nsec = (long)(ns % PSHM__NS_PER_S);
     return now;
 }
 

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <time.h>
 
 typedef int pshm__file;
 #define PSHM__NO_FILE (-1)
@@ -48,6 +49,14 @@ static inline void pshm__os_light_barrier(void) {
     } else {
         atomic_thread_fence(memory_order_seq_cst);
     }
+}
+
+/* A time as system calls take it. For the files of this folder. */
+#define PSHM__NS_PER_S 1000000000LL
+
+static inline struct timespec pshm__timespec(int64_t ns) {
+    return (struct timespec){.tv_sec = (time_t)(ns / PSHM__NS_PER_S),
+                             .tv_nsec = (long)(ns % PSHM__NS_PER_S)};
 }
 
 /* A function that is compiled for several CPUs; the loader chooses. */

@@ -81,7 +81,7 @@ void pshm__os_thread_name(char *out, size_t bytes) {
 static int64_t clock_ns(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return (int64_t)now.tv_sec * PSHM__NS_PER_S + now.tv_nsec;
 }
 
 int64_t pshm__os_wall_clock_ns(void) { return clock_ns(CLOCK_REALTIME); }
@@ -93,7 +93,7 @@ int64_t pshm__os_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 int64_t pshm__os_started_ns(uint64_t start_time) {
     if (start_time == 0)
         return 0;
-    uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    uint64_t tick_ns = PSHM__NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
     /* Unsigned, as a peer may have written any number; in ticks, or it would differ each time. */
     int64_t before, now;
     do { /* again, if something came in between */
@@ -105,8 +105,7 @@ int64_t pshm__os_started_ns(uint64_t start_time) {
 }
 
 void pshm__os_sleep_ns(int64_t ns) {
-    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000),
-                            .tv_nsec = (long)(ns % 1000000000)};
+    struct timespec time = pshm__timespec(ns);
     while (nanosleep(&time, &time) != 0 && errno == EINTR)
         continue;
 }

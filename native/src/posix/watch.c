@@ -16,8 +16,6 @@
 
 #include "internal.h"
 
-#define NS_PER_S 1000000000LL
-
 static int failed(const char *call, int error) {
     switch (error) {
     case ENOSYS:
@@ -95,8 +93,7 @@ void pshm__os_alarm_ring(pshm__alarm *alarm) {
 }
 
 int pshm__os_alarm_wait(pshm__alarm *alarm, int64_t timeout_ns) {
-    struct timespec time = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
-                            .tv_nsec = (long)(timeout_ns % NS_PER_S)};
+    const struct timespec time = pshm__timespec(timeout_ns);
     struct pollfd wanted = {.fd = alarm->set, .events = POLLIN};
     int count = ppoll(&wanted, 1, timeout_ns < 0 ? NULL : &time, NULL);
     if (count >= 0)

@@ -31,10 +31,11 @@ int pshm__participant_take(const pshm_segment *segment, pshm__file file, uint32_
             *out_slot = slot;
         return code;
     }
-    return pshm__fail(PSHM_EPARTICIPANTS,
-                      "%u processes have it open, and that is all there is room for; close it in "
-                      "one of them",
-                      segment->participant_capacity);
+    return pshm__fail(
+        PSHM_EPARTICIPANTS,
+        "it is open %u times, and there is room for no more; close it where it is not "
+        "needed, or share one opening within a process",
+        segment->participant_capacity);
 }
 
 int pshm__participant_sign(pshm_segment *segment) {

@@ -221,7 +221,7 @@ public final class SharedMemory implements AutoCloseable, Serializable {
      * @throws NotFoundException if there is none
      * @throws PermissionDeniedException if this user may not, or another user owns it
      * @throws WrongLayoutException if this process cannot use what stands there
-     * @throws TooManyParticipantsException if 128 processes have it open already
+     * @throws TooManyParticipantsException if it is open 128 times already
      * @throws BusyException if its creator, or whoever opens or closes it, is stopped half-way
      * @throws IllegalArgumentException if the name is not valid
      * @throws UnavailableException if the native library or the host's shared memory is missing

@@ -3,6 +3,7 @@ package io.polyshm;
 
 import io.polyshm.internal.Native;
 import io.polyshm.internal.NativeLock;
+import io.polyshm.internal.NativeSynchronizer;
 import io.polyshm.internal.SegmentInfo;
 import io.polyshm.internal.binding.Natives;
 import java.io.InvalidObjectException;
@@ -37,6 +38,11 @@ import java.util.function.Supplier;
  * itself. A thread that ends without having given the lock back counts as dead. One that waits for
  * a {@link Condition} has the lock again when it is told of such a death, and releases it as usual:
  * the lock remains abandoned then.
+ *
+ * <p><b>Repair handler.</b> One thread at a time repairs. A call that finds another at it waits for
+ * that as it would for the lock: for what is left of its time, {@link #tryLock()} not at all, and
+ * until the caller is interrupted if the method throws {@link InterruptedException}. The handler
+ * itself, once it runs in the call, is ended by none of these.
  *
  * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
  * thread can unlock it, and it can take it again any number of times. A virtual thread may hold it
@@ -250,8 +256,10 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
         if (handler == null) {
             lock.lock();
         } else {
-            afterRepair(
-                    () -> {
+            lock.takeUninterruptibly(
+                    handler,
+                    NativeSynchronizer.FOREVER,
+                    left -> {
                         lock.lock();
                         return true;
                     });
@@ -268,16 +276,18 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      */
     @Override
     public void lockInterruptibly() throws InterruptedException {
-        afterRepair(
-                () -> {
+        lock.take(
+                handler,
+                NativeSynchronizer.FOREVER,
+                left -> {
                     lock.lockInterruptibly();
                     return true;
                 });
     }
 
     /**
-     * Takes the lock if nobody holds it, or the caller does. A virtual thread does not get it
-     * before others of this JVM that wait.
+     * Takes the lock if nobody holds it, or the caller does. Who repairs it holds it. A virtual
+     * thread does not get it before others of this JVM that wait.
      *
      * @return whether the caller holds it now
      * @throws OwnerDiedException if the lock is abandoned; the caller does not hold it
@@ -286,7 +296,7 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      */
     @Override
     public boolean tryLock() {
-        return afterRepair(lock::tryLock);
+        return lock.takeUninterruptibly(handler, 0, left -> lock.tryLock());
     }
 
     /**
@@ -302,8 +312,10 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
      */
     @Override
     public boolean tryLock(long time, TimeUnit unit) throws InterruptedException {
-        long end = System.nanoTime() + Math.max(0, unit.toNanos(time));
-        return afterRepair(() -> lock.tryLock(end - System.nanoTime(), TimeUnit.NANOSECONDS));
+        return lock.take(
+                handler,
+                NativeSynchronizer.nanos(time, unit),
+                left -> lock.tryLock(left, TimeUnit.NANOSECONDS));
     }
 
     /**
@@ -389,24 +401,6 @@ public final class Lock implements java.util.concurrent.locks.Lock, AutoCloseabl
             return action.get();
         } finally {
             unlock();
-        }
-    }
-
-    /** A way to take the lock. */
-    private interface Attempt<X extends Exception> {
-        boolean run() throws X;
-    }
-
-    private <X extends Exception> boolean afterRepair(Attempt<X> attempt) throws X {
-        while (true) {
-            try {
-                return attempt.run();
-            } catch (OwnerDiedException death) {
-                if (handler == null) {
-                    throw death;
-                }
-                lock.repair(handler);
-            }
         }
     }
 

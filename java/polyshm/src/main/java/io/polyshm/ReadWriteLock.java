@@ -38,6 +38,11 @@ import java.util.function.Consumer;
  * too. A <em>thread</em> that ends without having given the lock back keeps it until its JVM ends,
  * whether it reads or writes; unlike with a {@link Lock} nobody is told of that.
  *
+ * <p><b>Repair handler.</b> One thread at a time repairs. A call that finds another at it waits for
+ * that as it would for the lock: for what is left of its time, {@code tryLock()} not at all, and
+ * until the caller is interrupted if the method throws {@link InterruptedException}. The handler
+ * itself, once it runs in the call, is ended by none of these.
+ *
  * <p><b>Threads.</b> The lock belongs to the thread that took it, platform or virtual: only that
  * thread can unlock it, and it can take it again any number of times, also while others wait. One
  * that writes can take it to read as well, and so go over to reading: take it to read, then give
@@ -231,31 +236,15 @@ public final class ReadWriteLock extends Synchronizer
         return writeLock;
     }
 
-    /** A way to take the lock. */
-    private interface Attempt<X extends Exception> {
-        boolean run() throws X;
-    }
-
-    private <X extends Exception> boolean afterRepair(Attempt<X> attempt) throws X {
-        while (true) {
-            try {
-                return attempt.run();
-            } catch (OwnerDiedException death) {
-                if (handler == null) {
-                    throw death;
-                }
-                lock.repair(handler);
-            }
-        }
-    }
-
     /** The lock to read or to write. */
     private record View(ReadWriteLock of, Mode mode)
             implements java.util.concurrent.locks.Lock, Serializable {
         @Override
         public void lock() {
-            of.afterRepair(
-                    () -> {
+            of.lock.takeUninterruptibly(
+                    of.handler,
+                    NativeSynchronizer.FOREVER,
+                    left -> {
                         of.lock.lock(mode);
                         return true;
                     });
@@ -263,8 +252,10 @@ public final class ReadWriteLock extends Synchronizer
 
         @Override
         public void lockInterruptibly() throws InterruptedException {
-            of.afterRepair(
-                    () -> {
+            of.lock.take(
+                    of.handler,
+                    NativeSynchronizer.FOREVER,
+                    left -> {
                         of.lock.lockInterruptibly(mode);
                         return true;
                     });
@@ -272,13 +263,15 @@ public final class ReadWriteLock extends Synchronizer
 
         @Override
         public boolean tryLock() {
-            return of.afterRepair(() -> of.lock.tryLock(mode));
+            return of.lock.takeUninterruptibly(of.handler, 0, left -> of.lock.tryLock(mode));
         }
 
         @Override
         public boolean tryLock(long time, TimeUnit unit) throws InterruptedException {
-            long end = System.nanoTime() + NativeSynchronizer.nanos(time, unit);
-            return of.afterRepair(() -> of.lock.tryLock(mode, end - System.nanoTime()));
+            return of.lock.take(
+                    of.handler,
+                    NativeSynchronizer.nanos(time, unit),
+                    left -> of.lock.tryLock(mode, left));
         }
 
         @Override

@@ -18,7 +18,11 @@ enum ThreadKind {
             Set.of(Thread.State.WAITING, Thread.State.TIMED_WAITING);
 
     private static final Set<String> BLOCKING =
-            Set.of("pshm_lock_acquire", "pshm_lock_await", "pshm_wait_block");
+            Set.of(
+                    "pshm_lock_acquire",
+                    "pshm_lock_await",
+                    "pshm_lock_await_abandoned",
+                    "pshm_wait_block");
 
     /** A thread and what becomes of it. */
     record Task<T>(Thread thread, FutureTask<T> result) {

@@ -35,10 +35,9 @@ import java.util.function.Supplier;
 final class LockAgent implements Runnable {
     /** How to take a lock. */
     enum Way {
-        TRY(State.ONLY_TRYING),
         LOCK(State.TRYING),
         AGAIN(State.WAITING),
-        REPAIR(State.WAITING);
+        REPAIR(State.TRYING);
 
         private final State first;
 
@@ -120,8 +119,8 @@ final class LockAgent implements Runnable {
     }
 
     /** Makes it the current thread's, if it waits for nobody; false if that cannot be. */
-    synchronized boolean takeOver(long nanos) {
-        if (way != Way.LOCK || state != State.CANCELLED) {
+    synchronized boolean takeOver(Way wanted, long nanos) {
+        if (way != wanted || state != State.CANCELLED || nanos <= 0) { // it has tried already
             return false;
         }
         request = Request.ofCurrentThread(nanos);
@@ -278,29 +277,32 @@ final class LockAgent implements Runnable {
     }
 
     private int acquire() {
-        long handle = lock.handle();
-        if (way == Way.REPAIR) {
-            return Natives.pshm_lock_acquire_abandoned(handle);
-        }
         if (way == Way.AGAIN) {
-            return Natives.pshm_lock_acquire_any(handle);
+            return Natives.pshm_lock_acquire_any(lock.handle());
         }
-        int code = Natives.pshm_lock_try_acquire(handle);
+        int code = acquire(0);
         if (isLate(code)) {
             move(State.TRYING, State.WAITING);
         }
         while (isLate(code) && !ends()) {
-            long left = request.left();
-            code =
-                    left == FOREVER
-                            ? Natives.pshm_lock_acquire(handle)
-                            : Natives.pshm_lock_timed_acquire(handle, left);
+            code = acquire(Math.max(0, request.left()));
         }
         return code;
     }
 
+    private int acquire(long nanos) {
+        long handle = lock.handle();
+        boolean forever = nanos == FOREVER;
+        if (way == Way.REPAIR) {
+            return Natives.pshm_lock_await_abandoned(handle, forever ? -1 : nanos, 0);
+        }
+        return forever
+                ? Natives.pshm_lock_acquire(handle)
+                : Natives.pshm_lock_timed_acquire(handle, nanos);
+    }
+
     private static boolean isLate(int code) {
-        return code == Natives.PSHM_EBUSY || code == Natives.PSHM_ETIMEDOUT;
+        return code == Natives.PSHM_ETIMEDOUT;
     }
 
     /** Has not got the lock in time; it goes on only if it is somebody else's by now. */

@@ -14,8 +14,8 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.LongToIntFunction;
 import java.util.function.Supplier;
 
 /**
@@ -31,8 +31,8 @@ import java.util.function.Supplier;
  * back once the lock is had, or not to be had: while one agent holds the lock the next waits for
  * it, and between two the kernel gives other processes their chance.
  */
-public final class NativeLock {
-    private static final long FOREVER = LockAgent.FOREVER;
+public final class NativeLock extends RobustLock {
+    private static final long FOREVER = NativeSynchronizer.FOREVER;
 
     private final Attachment attachment;
     private final long handle;
@@ -78,7 +78,7 @@ public final class NativeLock {
             return true;
         }
         if (Threads.isVirtual(Thread.currentThread())) {
-            return tryByAgent();
+            return byAgentUninterruptibly(LockAgent.Way.LOCK, 0);
         }
         return tryDirectly();
     }
@@ -103,27 +103,30 @@ public final class NativeLock {
         if (!Threads.isVirtual(Thread.currentThread())) {
             return tryDirectly() || (nanos != 0 && await(nanos));
         }
-        return nanos == 0 ? tryByAgent() : byAgent(LockAgent.Way.LOCK, nanos, true);
+        return byAgent(LockAgent.Way.LOCK, nanos, true);
+    }
+
+    private boolean await(long nanos) throws InterruptedException {
+        int code = block(interrupt -> Natives.pshm_lock_await(handle, nanos, interrupt), true);
+        if (code != 0 && code != Natives.PSHM_ETIMEDOUT) {
+            throw exception(code);
+        }
+        return code == 0;
     }
 
     /** Blocks the current thread, whose name is known. */
-    private boolean await(long nanos) throws InterruptedException {
-        long time = nanos == FOREVER ? -1 : nanos;
+    private int block(LongToIntFunction function, boolean interruptibly)
+            throws InterruptedException {
         int code;
         try (Waiting waiting = Waiting.begin()) {
-            code =
-                    waiting.block(
-                            interrupt -> Natives.pshm_lock_await(handle, time, interrupt), true);
+            code = waiting.block(function, interruptibly);
         }
         if (code == Natives.PSHM_EINTERRUPTED) {
             Thread.interrupted();
             throw new InterruptedException();
         }
-        if (code != 0 && code != Natives.PSHM_ETIMEDOUT) {
-            throw exception(code);
-        }
         Reference.reachabilityFence(this);
-        return code == 0;
+        return code;
     }
 
     private boolean tryDirectly() {
@@ -226,52 +229,43 @@ public final class NativeLock {
         return depth;
     }
 
-    /**
-     * Runs the repair of an abandoned lock.
-     *
-     * @return false if the lock is not abandoned
-     */
-    public boolean repair(Consumer<? super Lock.Death> action) {
+    @Override
+    int acquireAbandoned(long nanos, boolean interruptibly) throws InterruptedException {
         if (reenter()) {
-            if (!isAbandoned()) {
-                unlock();
-                return false;
-            }
-        } else if (Threads.isVirtual(Thread.currentThread())) {
-            try {
-                byAgent(LockAgent.Way.REPAIR);
-            } catch (NotAbandoned good) {
-                return false;
-            }
-        } else {
-            int code = Natives.pshm_lock_acquire_abandoned(handle);
-            if (code == Natives.PSHM_EUNNAMED) {
-                tellName();
-                code = Natives.pshm_lock_acquire_abandoned(handle);
-            }
-            if (code == Natives.PSHM_EGOOD) {
-                return false;
-            }
-            if (code != 0) {
-                throw exception(code);
-            }
-        }
-        boolean repaired = false;
-        try {
-            action.accept(lastDeath().orElseThrow());
-            repaired = true;
-        } finally {
-            if (repaired) {
-                callHolding("repair", this::markGood);
+            if (isAbandoned()) {
+                return 0;
             }
             unlock();
+            return Natives.PSHM_EGOOD;
         }
-        return true;
+        if (Threads.isVirtual(Thread.currentThread())) {
+            try {
+                return byAgent(LockAgent.Way.REPAIR, nanos, interruptibly)
+                        ? 0
+                        : Natives.PSHM_ETIMEDOUT;
+            } catch (NotAbandoned good) {
+                return Natives.PSHM_EGOOD;
+            }
+        }
+        tellName();
+        int code =
+                block(
+                        interrupt -> Natives.pshm_lock_await_abandoned(handle, nanos, interrupt),
+                        interruptibly);
+        if (code != 0 && code != Natives.PSHM_EGOOD && code != Natives.PSHM_ETIMEDOUT) {
+            throw exception(code);
+        }
+        return code;
     }
 
-    private Void markGood() {
-        Errors.check(Natives.pshm_lock_mark_good(handle));
-        return null;
+    @Override
+    void markGood() {
+        callHolding("repair", () -> Errors.check(Natives.pshm_lock_mark_good(handle)));
+    }
+
+    @Override
+    void releaseRepaired() {
+        unlock();
     }
 
     private boolean reenter() {
@@ -296,8 +290,12 @@ public final class NativeLock {
     // ---- by an agent ----
 
     void byAgent(LockAgent.Way way) {
+        byAgentUninterruptibly(way, FOREVER);
+    }
+
+    private boolean byAgentUninterruptibly(LockAgent.Way way, long nanos) {
         try {
-            byAgent(way, FOREVER, false);
+            return byAgent(way, nanos, false);
         } catch (InterruptedException impossible) {
             throw new IllegalStateException(impossible);
         }
@@ -306,40 +304,40 @@ public final class NativeLock {
     private boolean byAgent(LockAgent.Way way, long nanos, boolean interruptibly)
             throws InterruptedException {
         long end = System.nanoTime() + nanos;
-        if (!interruptibly) {
-            turn.acquireUninterruptibly();
-        } else if (nanos == FOREVER) {
-            turn.acquire();
-        } else if (!turn.tryAcquire(nanos, TimeUnit.NANOSECONDS)) {
+        if (!takeTurn(nanos, interruptibly)) {
+            attachment.ensureOpen("lock");
             return false;
         }
         try {
-            long left = nanos == FOREVER ? FOREVER : end - System.nanoTime();
+            long left = nanos == FOREVER ? LockAgent.FOREVER : end - System.nanoTime();
             return agent(way, left).await(interruptibly);
         } finally {
             turn.release();
         }
     }
 
-    /** Who does not get a turn at once comes after one who is about to have the lock. */
-    private boolean tryByAgent() {
-        if (turn.hasQueuedThreads() || !turn.tryAcquire()) {
-            attachment.ensureOpen("lock");
-            return false;
+    /**
+     * Who does not wait, and has no turn at once, comes after one who is about to have the lock.
+     */
+    private boolean takeTurn(long nanos, boolean interruptibly) throws InterruptedException {
+        if (nanos == 0) {
+            return !turn.hasQueuedThreads() && turn.tryAcquire();
         }
-        try {
-            return agent(LockAgent.Way.TRY, 0).await(false);
-        } catch (InterruptedException impossible) {
-            throw new IllegalStateException(impossible);
-        } finally {
-            turn.release();
+        if (nanos != FOREVER) {
+            return turn.tryAcquire(nanos, TimeUnit.NANOSECONDS);
         }
+        if (interruptibly) {
+            turn.acquire();
+        } else {
+            turn.acquireUninterruptibly();
+        }
+        return true;
     }
 
     /** An agent at work for the current thread: one that waits for nobody, or a new one. */
     private LockAgent agent(LockAgent.Way way, long nanos) {
         for (LockAgent agent : agents) {
-            if (way == LockAgent.Way.LOCK && agent.takeOver(nanos)) {
+            if (agent.takeOver(way, nanos)) {
                 if (attachment.isClosed()) {
                     agent.fail(attachment.closed("lock")); // a close has passed it over, perhaps
                 }
@@ -414,7 +412,7 @@ public final class NativeLock {
         return ownerOf(holder, Lock.Owner::new);
     }
 
-    /** The last holder that died. */
+    @Override
     public Optional<Lock.Death> lastDeath() {
         return inspect(NativeLock::deathOf);
     }

@@ -7,7 +7,6 @@ import io.polyshm.internal.binding.pshm_rwlock_info;
 import java.lang.ref.Reference;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
@@ -19,7 +18,7 @@ import java.util.function.Function;
  * for each thread, so that only the first of a thread's holds and the last release are native
  * calls.
  */
-public final class NativeReadWriteLock {
+public final class NativeReadWriteLock extends RobustLock {
     /** How to take it. */
     public enum Mode {
         READ(Natives.PSHM_READ),
@@ -161,33 +160,35 @@ public final class NativeReadWriteLock {
         }
     }
 
-    /**
-     * Runs the repair of an abandoned lock.
-     *
-     * @return false if the lock is not abandoned
-     */
-    public boolean repair(Consumer<? super Lock.Death> action) {
+    @Override
+    int acquireAbandoned(long nanos, boolean interruptibly) throws InterruptedException {
         Hold hold = hold();
         if (hold.count(Mode.WRITE) != 0 || wouldWaitForItself(Mode.WRITE)) {
             if (!isAbandoned()) {
-                return false;
+                return Natives.PSHM_EGOOD;
             }
             lock(Mode.WRITE);
-        } else {
-            int code = await(Natives.PSHM_REPAIR, hold.number, NativeSynchronizer.FOREVER, false);
-            if (code == Natives.PSHM_EGOOD) {
-                return false;
-            }
+            return 0;
+        }
+        int code = await(Natives.PSHM_REPAIR, hold.number, nanos, interruptibly);
+        if (code == Natives.PSHM_EINTERRUPTED) {
+            throw new InterruptedException();
+        }
+        if (code != Natives.PSHM_EGOOD && code != Natives.PSHM_ETIMEDOUT) {
             synchronizer.check(code);
             enter(hold, Mode.WRITE);
         }
-        try {
-            action.accept(lastDeath().orElseThrow());
-            synchronizer.check(Natives.pshm_rwlock_mark_good(synchronizer.handle(), hold.number));
-        } finally {
-            unlock(Mode.WRITE);
-        }
-        return true;
+        return code;
+    }
+
+    @Override
+    void markGood() {
+        synchronizer.check(Natives.pshm_rwlock_mark_good(synchronizer.handle(), hold().number));
+    }
+
+    @Override
+    void releaseRepaired() {
+        unlock(Mode.WRITE);
     }
 
     // ---- what a thread has ----
@@ -231,7 +232,7 @@ public final class NativeReadWriteLock {
         return inspect(info -> NativeLock.ownerOf(info.writer()));
     }
 
-    /** The last writer that died. */
+    @Override
     public Optional<Lock.Death> lastDeath() {
         return inspect(info -> NativeLock.deathOf(info.dead(), info.deaths()));
     }

@@ -77,18 +77,24 @@ class RobustLock(SharedObject):
         dies, the lock stays abandoned. What the dead owner stored is visible to it, as far as it went.
         Returns True if it ran, False if the lock is not abandoned. Closed.
         """
-        if not self._acquire_abandoned():
-            return False
-        try:
-            death = self.last_death
-            assert death is not None
-            function(death)
-            self._mark_good()
-        finally:
-            self._release_repaired()
-        return True
+        return self._repair(function, FOREVER) == 0
 
-    def _acquire_abandoned(self) -> bool:
+    def _repair(self, function: RepairHandler, ns: int) -> int:
+        """0 if it ran, PSHM_EGOOD if the lock is not abandoned, PSHM_ETIMEDOUT."""
+        code = self._acquire_abandoned(ns)
+        if code == 0:
+            try:
+                death = self.last_death
+                assert death is not None
+                function(death)
+                self._mark_good()
+            finally:
+                self._release_repaired()
+        elif code not in (_native.PSHM_EGOOD, _native.PSHM_ETIMEDOUT):
+            raise error(code)
+        return code
+
+    def _acquire_abandoned(self, ns: int) -> int:
         raise NotImplementedError
 
     def _mark_good(self) -> None:
@@ -99,7 +105,7 @@ class RobustLock(SharedObject):
 
     def _acquire(self, ns: int, attempt: Callable[[int], int]) -> bool:
         """By an attempt that takes the nanoseconds it may wait and returns a code, with repairs if there is a
-        handler."""
+        handler; the time holds for a wait for another's repair as well."""
         end = time.monotonic_ns() + ns
         while True:
             code = attempt(ns)
@@ -109,9 +115,10 @@ class RobustLock(SharedObject):
                 return False
             if code != _native.PSHM_EOWNERDIED or self._repair_handler is None:
                 raise error(code)
-            self.repair(self._repair_handler)
-            if ns > 0:
-                ns = max(0, end - time.monotonic_ns())
+            ns = _left(ns, end)
+            if self._repair(self._repair_handler, ns) == _native.PSHM_ETIMEDOUT:
+                return False
+            ns = _left(ns, end)
 
     def _info(self) -> Any:
         info = self._info_type()
@@ -142,6 +149,10 @@ class RobustLock(SharedObject):
         return *super().__reduce__(), {"_repair_handler": self._repair_handler}
 
 
+def _left(ns: int, end: int) -> int:
+    return max(0, end - time.monotonic_ns()) if ns > 0 else ns
+
+
 _L = TypeVar("_L", bound=RobustLock)
 
 
@@ -158,7 +169,8 @@ class Lock(RobustLock, kind=_native.PSHM_LOCK):
     Owner death: if a thread, or its process, dies holding the lock, the next to take it gets `OwnerDied`,
     which says who died, and does not hold it. The lock is then abandoned, and everybody who tries to take
     it is told so, until somebody runs `repair`, or takes it by an object that was made with a function
-    for that, which it travels with. A thread that ends without having released it counts as dead.
+    for that, which it travels with. Who finds another repairing waits for that as for the lock, within its
+    time. A thread that ends without having released it counts as dead.
 
     Memory effects: what a thread did before it released the lock is visible to those that take it after
     that, in Python, Java and C. An attempt that fails has none.
@@ -250,12 +262,9 @@ class Lock(RobustLock, kind=_native.PSHM_LOCK):
 
     # ---- owner death ----
 
-    def _acquire_abandoned(self) -> bool:
+    def _acquire_abandoned(self, ns: int) -> int:
         tell_name()
-        code = wait(FOREVER, library.pshm_lock_await_abandoned, self._handle)
-        if code not in (0, _native.PSHM_EGOOD):
-            raise error(code)
-        return code == 0
+        return wait(ns, library.pshm_lock_await_abandoned, self._handle)
 
     def _mark_good(self) -> None:
         check(library.pshm_lock_mark_good(self._handle))

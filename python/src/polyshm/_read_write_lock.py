@@ -61,8 +61,9 @@ class ReadWriteLock(RobustLock, kind=_native.PSHM_RWLOCK):
 
     Process death: if a process dies its readers give the lock back. If one of its threads was writing, the
     lock is abandoned, and everybody who wants to take it gets `OwnerDied` and does not have it, until
-    somebody runs `repair`, or takes it by an object that was made with a function for that. A thread that
-    ends without having released it keeps it until its process ends.
+    somebody runs `repair`, or takes it by an object that was made with a function for that. Who finds
+    another repairing waits for that as for the lock, within its time. A thread that ends without having
+    released it keeps it until its process ends.
 
     It is reentrant for one object, and those that are copies of it by pickle: by two openings of its segment
     a thread waits for itself.
@@ -147,18 +148,18 @@ class ReadWriteLock(RobustLock, kind=_native.PSHM_RWLOCK):
 
     # ---- owner death ----
 
-    def _acquire_abandoned(self) -> bool:
+    def _acquire_abandoned(self, ns: int) -> int:
         held = self._held()
         if any(held):
-            return self.abandoned and self._take(_WRITE, FOREVER)
-        code = self._attempt(_native.PSHM_REPAIR, FOREVER)
-        if code == _native.PSHM_EGOOD:
-            return False
-        if code != 0:
-            raise error(code)
-        held[_WRITE] += 1
-        _this.holds[self._handle] = held
-        return True
+            if not self.abandoned:
+                return _native.PSHM_EGOOD
+            self._take(_WRITE, FOREVER)
+            return 0
+        code = self._attempt(_native.PSHM_REPAIR, ns)
+        if code == 0:
+            held[_WRITE] += 1
+            _this.holds[self._handle] = held
+        return code
 
     def _mark_good(self) -> None:
         check(library.pshm_rwlock_mark_good(self._handle, _this.number))

@@ -63,7 +63,7 @@ extern "C" {
     X(PSHM_ENOTOWNER, -13, "the calling thread does not hold the lock")                     \
     X(PSHM_ECLOSED, -14, "the segment is closed")                                           \
     X(PSHM_EHELD, -15, "this process holds a lock of the segment")                          \
-    X(PSHM_EPARTICIPANTS, -16, "too many processes have the segment open")                  \
+    X(PSHM_EPARTICIPANTS, -16, "the segment is open too many times")                        \
     X(PSHM_EUNAVAILABLE, -17, "there is no usable shared memory here")                      \
     X(PSHM_ENOMEM, -18, "out of memory")                                                    \
     X(PSHM_EDEPTH, -19, "the thread has taken too many locks, or one too often")            \

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -85,18 +84,13 @@ static void pause_once(void) {
 #endif
 }
 
-/* On one core the owner goes on only when we sleep. Asked is the first thread, as others may be
- * bound to a core each. */
+/* On one core the owner goes on only when we sleep. Counted are those of the host, not those that
+ * we may run on: an owner may be bound to another. */
 static bool is_single_core(void) {
-    static atomic_int cores;
-    int count = atomic_load_explicit(&cores, memory_order_relaxed);
-    if (count == 0) {
-        cpu_set_t allowed;
-        count = sched_getaffinity(getpid(), sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed)
-                                                                            : CPU_SETSIZE;
-        atomic_store_explicit(&cores, count, memory_order_relaxed);
-    }
-    return count == 1;
+    static atomic_long online;
+    if (atomic_load_explicit(&online, memory_order_relaxed) == 0)
+        atomic_store_explicit(&online, sysconf(_SC_NPROCESSORS_ONLN), memory_order_relaxed);
+    return atomic_load_explicit(&online, memory_order_relaxed) == 1;
 }
 
 int pshm__os_mutex_spin(void *mutex) {

@@ -128,7 +128,9 @@ class RepairHandlerTest {
                             lock.lock();
                             return takenAndGivenBack(lock);
                         });
-        waiters.forEach(Task::awaitBlocked);
+        for (Task<Boolean> waiter : waiters) { // whose time may be over on a busy machine
+            ThreadKind.soon().until(() -> waiter.isBlocked() || waiter.result().isDone());
+        }
         patient.awaitBlocked();
         holder.kill();
         assertThat(patient.get()).isTrue();

@@ -36,8 +36,12 @@ enum ThreadKind {
         }
 
         /** Waits for a lock or a synchronizer, in Java or in C. */
+        boolean isBlocked() {
+            return isParked() || isIn(BLOCKING);
+        }
+
         void awaitBlocked() {
-            soon().until(() -> isParked() || isIn(BLOCKING));
+            soon().until(this::isBlocked);
         }
 
         private boolean isIn(Set<String> functions) {

@@ -25,7 +25,7 @@ enum {
     CELL_SECONDS = 20,   /* a cell that takes longer hangs */
     TOTAL_SECONDS = 590, /* below CTest's limit, so that what is left is cleared away */
     FAILED_MAX = 20,     /* then it gives up */
-    SHARE = CHECK_TSAN   ? 24
+    SHARE = CHECK_TSAN   ? 6
             : CHECK_ASAN ? 4
                          : 1 /* of so many operations one, in turn */
 };

@@ -125,9 +125,21 @@ static int lock_until(void *mutex, int64_t timeout_ns) {
 #endif
 }
 
+/* Those that the C library has sleep on a mutex may be forgotten if one that was woken is killed
+ * when another has come before it: see await_mutex in lock.c. So a wait without an end looks again;
+ * the sections that are waited for so are short, and hardly any wait is. */
+enum { LOOK_AGAIN_NS = 100000000 };
+
+static int lock_without_end(void *mutex) {
+    int code = pshm__os_mutex_try(mutex);
+    while (code == PSHM_EBUSY || code == PSHM_ETIMEDOUT)
+        code = pshm__os_mutex_lock(mutex, LOOK_AGAIN_NS);
+    return code;
+}
+
 int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns) {
     if (timeout_ns < 0)
-        return code_of("pthread_mutex_lock", pthread_mutex_lock(mutex));
+        return lock_without_end(mutex);
 #ifdef __SANITIZE_THREAD__ /* which does not know the timed calls, or not that an owner can die */
     unsigned flags = __tsan_mutex_write_reentrant | __tsan_mutex_try_lock;
     __tsan_mutex_pre_lock(mutex, flags);

@@ -388,7 +388,8 @@ PSHM_API int pshm_atomic_fetch_add(void *element, int type, const void *value, v
 /* ---- locks ----------------------------------------------------------------------------- */
 
 /* Take the lock, waiting as long as it takes: at first a few microseconds awake, then asleep. A
- * thread that holds it takes it once more.
+ * thread that holds it takes it once more. A close is told at once, and deaths as for every
+ * synchronizer, see below.
  * What its earlier holders stored before they released it is visible after success.
  * PSHM_EOWNERDIED (not held; pshm_lock_told tells who died), PSHM_ECLOSED, PSHM_EDEPTH (a thread
  * may hold 2000 locks), PSHM_EUNNAMED, PSHM_EOS. */
@@ -402,10 +403,10 @@ PSHM_API int pshm_lock_try_acquire(pshm_lock *lock);
 PSHM_API int pshm_lock_timed_acquire(pshm_lock *lock, int64_t timeout_ns);
 
 /* The same as pshm_lock_acquire and pshm_lock_acquire_abandoned, but with a wait that can be left:
- * time, interrupt, signals, close and the codes for these are those of every synchronizer, see
- * below, so that a close is told at once. A handler that was installed with SA_RESTART need not end
- * it. Before Linux 5.16, and where a sandbox refuses futex_waitv, interrupts by other threads and a
- * close are looked for ten times a second; the lock itself and signals are noticed at once. */
+ * time, interrupt, signals and the codes for these are those of every synchronizer, see below. A
+ * handler that was installed with SA_RESTART need not end it. Before Linux 5.16, and where a
+ * sandbox refuses futex_waitv, interrupts by other threads and a close are looked for ten times a
+ * second, in all waits for a lock; the lock itself and signals are noticed at once. */
 PSHM_API int pshm_lock_await(pshm_lock *lock, int64_t timeout_ns, pshm_interrupt *interrupt);
 PSHM_API int pshm_lock_await_abandoned(pshm_lock *lock, int64_t timeout_ns,
                                        pshm_interrupt *interrupt);

@@ -162,7 +162,7 @@ static int get_or_add(pshm_segment *segment, const char *name, pshm__entry *want
     int code = find(segment, name, &entry);
     if (code == 0) {
         const uint8_t *mutex = pshm__directory_of(segment)->mutex;
-        code = PSHM__MUTEX_LOCK(mutex, -1);
+        code = pshm__mutex_enter(segment, mutex);
         if (code == PSHM_EOWNERDIED) {
             PSHM__MUTEX(make_consistent, mutex);
             code = 0;

@@ -329,6 +329,18 @@ void pshm__notify_all(pshm_segment *segment);
 int pshm__begin(const pshm__sync *sync, const char *operation);
 void pshm__end(const pshm__sync *sync);
 
+/* ---- mutex.c: how to wait for a mutex ---- */
+
+/* Both take it: 0, PSHM_EOWNERDIED (to be made consistent), or a failure. */
+
+/* It is another's. PSHM_ETIMEDOUT, PSHM_EINTERRUPTED, PSHM_ECLOSED, PSHM_EOS. The time is relative;
+ * below zero it is without an end. */
+int pshm__mutex_await(pshm_segment *segment, const void *mutex, int64_t timeout_ns,
+                      pshm_interrupt *interrupt);
+
+/* For a short section, which a close does not end. PSHM_EOS. */
+int pshm__mutex_enter(pshm_segment *segment, const void *mutex);
+
 /* ---- monitor.c: short sections, and what a participant has in a synchronizer ---- */
 
 /* Enter the section that the object's mutex guards; 0 or a failure. Nobody waits for anything in

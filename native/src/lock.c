@@ -200,75 +200,8 @@ bool pshm__is_open_after_all(pshm_segment *segment) {
     return open;
 }
 
-/* Until the word changes, or may have: PSHM_EBUSY. Otherwise it tells why the wait ends. */
-static int sleep_on(pshm__word word, const pshm_lock *lock, int64_t end,
-                    pshm_interrupt *interrupt) {
-    const int state = atomic_load(&lock->segment->state);
-    if (state == PSHM__CLOSED)
-        return closed(lock);
-    if (pshm__is_raised(interrupt))
-        return PSHM_EINTERRUPTED;
-    pshm__word words[PSHM__WORDS_MAX] = {word, {&lock->segment->state, (uint32_t)state}};
-    const int count = 2 + pshm__interrupt_words(interrupt, words + 2);
-    const int code = pshm__os_wait_any(words, count, end);
-    return code == 0 || (code == PSHM_EINTERRUPTED && !pshm__hears_signals(interrupt)) ? PSHM_EBUSY
-                                                                                       : code;
-}
-
-/* The mutex, by waiting for it in steps, so that the wait can be left. It sleeps on the word of the
- * mutex, as those do that wait within pthread_mutex_lock, and on more, of a close and of the
- * interrupt, which the kernel compares together: none of them is missed.
- *
- * The word holds its owner's number, and a bit that says that somebody may sleep on it. Whoever
- * gives the mutex back stores 0, and wakes one if the bit was set. So each wake-up is to be handed
- * on: somebody sleeps only if the bit is set, or if one that lives is about to wake one, or has
- * been woken and is about to look. The C library's waiters keep to that by taking the word together
- * with the bit. We take it with pthread_mutex_trylock, so that the C library and its list of held
- * mutexes stay as they are; it keeps the bit of a word whose owner has died, but not that of a 0.
- * Therefore:
- *
- *   mark:   set the bit; and if nobody has the mutex, also the mark of a dead owner, in one
- *           compare-and-swap. The holder's identity is cleared then, so that whoever takes the
- *           mutex, with the bit, records no death.
- *   try:    if nobody had it. If it is ours, mark again: it may have been taken, given back as 0,
- *           and taken by us without the bit.
- *   leave:  only when the word has been marked and had an owner, who will wake one, or by the
- *           kernel's word that nobody has woken us since. So nobody's wake-up goes with us.
- *   sleep:  only if the word is as it was marked.
- *
- * A kill. From the mark on the kernel has been told that we are at the mutex (list_op_pending): if
- * we are killed when nobody has it, it wakes another in our place. trylock takes that back when it
- * fails; but then somebody has taken the marked word, and the bit with it. If we are killed as the
- * owner, the kernel wakes one if the bit is set. So a kill at any step hangs nobody. That needs a
- * kernel to which a word without an owner is free even if it has the mark: Linux 6.2, or a stable
- * release with its "futex: Resend potentially swallowed owner death notification". Under an older
- * one, the others may sleep until the next contended release if we are killed at the marked word.
- *
- * Left open, as for the C library's waiters among themselves: a thread that comes new takes a 0
- * without the bit, before the one that was woken, or is about to wake, has done its part; if that
- * one is killed now, the others sleep until the next contended release. The model is
- * native/model/lock.pml. */
-static int await_mutex(const pshm_lock *lock, int64_t timeout_ns, pshm_interrupt *interrupt) {
-    const int64_t end = pshm__end_of(timeout_ns);
-    const void *mutex = lock->shared->mutex;
-    int code = PSHM_EBUSY;
-    PSHM__MUTEX(join, mutex);
-    for (;;) {
-        pshm__word word;
-        const bool is_taken = PSHM__MUTEX_MARK(mutex, &word);
-        if (code != PSHM_EBUSY)
-            break; /* it is ours */
-        code = is_taken ? sleep_on(word, lock, end, interrupt) : PSHM__MUTEX(try, mutex);
-        if (is_taken && code != PSHM_EBUSY)
-            break; /* to be left */
-    }
-    PSHM__MUTEX(leave, mutex);
-    return code;
-}
-
-/* Below zero `timeout_ns` is without an end. In steps: it can be interrupted. */
-static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps,
-                   pshm_interrupt *interrupt) {
+/* Below zero `timeout_ns` is without an end. */
+static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, pshm_interrupt *interrupt) {
     pshm__holder *self = pshm__thread_self();
     if (self == NULL)
         return PSHM_EUNNAMED;
@@ -287,8 +220,7 @@ static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps
     if (code == PSHM_EBUSY)
         PSHM__ADD(lock->shared->contentions, 1);
     while (code == PSHM_EBUSY || (code == PSHM_ECLOSED && pshm__is_open_after_all(segment))) {
-        code = in_steps ? await_mutex(lock, timeout_ns, interrupt)
-                        : PSHM__MUTEX_LOCK(lock->shared->mutex, timeout_ns);
+        code = pshm__mutex_await(segment, lock->shared->mutex, timeout_ns, interrupt);
         if (code == 0 || code == PSHM_EOWNERDIED)
             code = enter(lock, self, code, needs, interrupt);
     }
@@ -296,22 +228,22 @@ static int acquire(pshm_lock *lock, int64_t timeout_ns, int needs, bool in_steps
     return code;
 }
 
-int pshm_lock_acquire(pshm_lock *lock) { return acquire(lock, -1, NEEDS_GOOD, false, NULL); }
+int pshm_lock_acquire(pshm_lock *lock) { return acquire(lock, -1, NEEDS_GOOD, NULL); }
 
 int pshm_lock_try_acquire(pshm_lock *lock) {
-    int code = acquire(lock, 0, NEEDS_GOOD, false, NULL);
+    int code = acquire(lock, 0, NEEDS_GOOD, NULL);
     return code == PSHM_ETIMEDOUT ? PSHM_EBUSY : code;
 }
 
 int pshm_lock_timed_acquire(pshm_lock *lock, int64_t timeout_ns) {
-    int code = acquire(lock, timeout_ns < 0 ? 0 : timeout_ns, NEEDS_GOOD, false, NULL);
+    int code = acquire(lock, timeout_ns < 0 ? 0 : timeout_ns, NEEDS_GOOD, NULL);
     return code == PSHM_EBUSY ? PSHM_ETIMEDOUT : code;
 }
 
 static int await(pshm_lock *lock, int64_t timeout_ns, int needs, pshm_interrupt *interrupt) {
     if (pshm__is_raised(interrupt))
         return PSHM_EINTERRUPTED;
-    int code = acquire(lock, timeout_ns, needs, true, interrupt);
+    int code = acquire(lock, timeout_ns, needs, interrupt);
     return code == PSHM_EBUSY ? PSHM_ETIMEDOUT : code;
 }
 
@@ -324,11 +256,11 @@ int pshm_lock_await_abandoned(pshm_lock *lock, int64_t timeout_ns, pshm_interrup
 }
 
 int pshm_lock_acquire_abandoned(pshm_lock *lock) {
-    return acquire(lock, -1, NEEDS_ABANDONED, false, NULL);
+    return acquire(lock, -1, NEEDS_ABANDONED, NULL);
 }
 
 int pshm_lock_acquire_any(pshm_lock *lock) {
-    int code = acquire(lock, -1, NEEDS_EITHER, false, NULL);
+    int code = acquire(lock, -1, NEEDS_EITHER, NULL);
     return code == 0 && is_abandoned(lock->shared) ? owner_died(lock) : code;
 }
 

@@ -16,7 +16,7 @@
 
 int pshm__monitor_enter(const pshm__sync *sync) {
     const uint8_t *mutex = sync->object->lock.mutex;
-    int code = PSHM__MUTEX_LOCK(mutex, -1);
+    int code = pshm__mutex_enter(sync->segment, mutex);
     if (code == PSHM_EOWNERDIED) {
         const pshm__kind *kind = pshm__kind_of(sync->object->kind);
         if (kind != NULL && kind->recover != NULL)

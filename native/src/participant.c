@@ -53,13 +53,16 @@ int pshm__participant_sign(pshm_segment *segment) {
     int code = pshm__os_file_lock(segment->file, written_offset(segment, segment->slot));
     if (code == 0) {
         PSHM__ADD(directory->joined, 1);
-        pshm__notify_all(segment); /* those that wait have us watched */
+        PSHM__WAKE(directory->joined); /* those that wait have us watched */
+        pshm__notify_all(segment);
     }
     return code;
 }
 
 void pshm__participant_departed(pshm_segment *segment) {
-    PSHM__ADD(pshm__directory_of(segment)->departed, 1);
+    const pshm__directory *directory = pshm__directory_of(segment);
+    PSHM__ADD(directory->departed, 1);
+    PSHM__WAKE(directory->departed);
     pshm__notify_all(segment);
 }
 

@@ -95,15 +95,13 @@ int pshm__os_alarm_wait(pshm__alarm *alarm, int64_t timeout_ns);
 
 int pshm__os_mutex_init(void *mutex);
 
-/* 0, PSHM_EOWNERDIED (taken, and to be made consistent), PSHM_EBUSY, PSHM_ETIMEDOUT, PSHM_EDEPTH
- * or PSHM_EOS. The time is relative, in nanoseconds; below zero it is without an end. */
+/* 0, PSHM_EOWNERDIED (taken, and to be made consistent), PSHM_EBUSY, PSHM_EDEPTH or PSHM_EOS. */
 int pshm__os_mutex_try(void *mutex);
-int pshm__os_mutex_lock(void *mutex, int64_t timeout_ns);
 void pshm__os_mutex_make_consistent(void *mutex);
 int pshm__os_mutex_unlock(void *mutex);
 
-/* As pshm__os_mutex_try, but it looks a few times, for some microseconds in all: a section under
- * the mutex is shorter than a sleep, mostly. */
+/* As pshm__os_mutex_try, but some microseconds later: a section under the mutex is shorter than a
+ * sleep, mostly. */
 int pshm__os_mutex_spin(void *mutex);
 
 /* A word that others change, as it was seen. */
@@ -112,14 +110,15 @@ typedef struct pshm__word {
     uint32_t seen;
 } pshm__word;
 
-/* The steps of a wait for a mutex that can be left, beside waits within pshm__os_mutex_lock; how to
- * take them, and why that is right, is said in lock.c. Between the first mark and the leave the
- * thread takes no other mutex. To mark says in the mutex that somebody waits, and tells whether
- * anybody has it, and what to sleep on; one that nobody has gives PSHM_EOWNERDIED to its next
- * taker, though nobody has died. */
+/* The steps of a wait for a mutex; how to take them, and why that is right, is said in the
+ * library's own mutex.c. To mark says in the mutex, if anybody has it, that somebody waits; it
+ * tells whether anybody has it, and what to sleep on. */
 void pshm__os_mutex_join(void *mutex);
 bool pshm__os_mutex_mark(void *mutex, pshm__word *out);
 void pshm__os_mutex_leave(void *mutex);
+
+/* True if the word changes within about the time of a system call: too soon for a sleep. */
+bool pshm__os_word_changes(const pshm__word *word);
 
 /* True if the thread whose pshm__os_tid is `tid` holds the mutex: as the system has it, so that no
  * thread is taken for a dead one that had its number. */
@@ -134,7 +133,7 @@ int pshm__os_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns);
 
 /* The same for several words, until any of them is woken, or until the monotonic clock is `end_ns`.
  * Where the system has not got that it sleeps on the first, and returns now and then. */
-#define PSHM__WORDS_MAX 4
+#define PSHM__WORDS_MAX 6
 int pshm__os_wait_any(const pshm__word *words, int count, int64_t end_ns);
 
 /* Wake all that sleep on the word. */

@@ -117,8 +117,6 @@ static inline void pshm__store_word(const void *to, const void *from, size_t wor
 /* The functions of port.h, with a mutex in shared memory. */
 #define PSHM__MUTEX(operation, mutex) \
     (PSHM__KILL_POINT(#operation, 0), pshm__os_mutex_##operation(pshm__writable(mutex)))
-#define PSHM__MUTEX_LOCK(mutex, timeout_ns) \
-    (PSHM__KILL_POINT("lock", 0), pshm__os_mutex_lock(pshm__writable(mutex), timeout_ns))
 #define PSHM__MUTEX_MARK(mutex, out) \
     (PSHM__KILL_POINT("mark", 0), pshm__os_mutex_mark(pshm__writable(mutex), out))
 

@@ -209,7 +209,7 @@ static void hold_lock(void *shared) {
 static void hold_mutex(void *argument) {
     const party *here = argument;
     const uint8_t *mutex = here->lock->shared->mutex;
-    if (PSHM__MUTEX_LOCK(mutex, -1) == 0) { /* the one that waits was first */
+    if (pshm__mutex_enter(here->segment, mutex) == 0) { /* the one that waits was first */
         PSHM__MUTEX(unlock, mutex);
         here->shared->ready = 3;
         return;

@@ -71,7 +71,7 @@ typedef struct scenario {
         ADDING,
         WITHIN
     } corpse;       /* somebody was killed before, doing this; WITHIN the short section */
-    bool contended; /* the lock is held when the victim comes, and given to it */
+    bool contended; /* what it wants is held when the victim comes, and given to it */
     void (*prepare)(void);
     void (*run)(void);
     enum { NOTHING, SEMAPHORE, EVENT, LATCH, BARRIER, RWLOCK, CONDITION } about; /* synchronizer */
@@ -165,8 +165,7 @@ static void victim_at(const pshm__kill_point *point, uint64_t at) {
         tell(to_cell[1], 's');
         hear(to_victim[0]);
     }
-    if (is(point, "acquire", "lock") || is(point, "await_mutex", "mark") ||
-        is(point, "pshm_wait_sleep", "events->waiters += 1"))
+    if (is(point, "await_mutex", "mark") || is(point, "pshm_wait_sleep", "events->waiters += 1"))
         tell(to_cell[1], 'b');
 }
 
@@ -176,8 +175,7 @@ static void second_at(const pshm__kill_point *point, uint64_t at) {
         return;
     bool enters = is(point, "pshm__os_file_lock", "fcntl") && at == 0 && ++entries > 1;
     bool waits = is(point, "pshm_wait_sleep", "events->waiters += 1");
-    if (armed && !announced &&
-        (enters || waits || strcmp(point->step, "lock") == 0 || is(point, "await_mutex", "mark"))) {
+    if (armed && !announced && (enters || waits || is(point, "await_mutex", "mark"))) {
         announced = true;
         tell(to_cell[1], 'w');
     }
@@ -386,6 +384,19 @@ static void end_in_order(void) { exit(0); }
 static void unlink_segment(void) { CHECK_OK(pshm_segment_unlink(victims_name())); }
 static void reap(void) { CHECK(pshm_reap() >= 1); }
 
+/* What the cell does. */
+
+static void hold_lock(void) {
+    CHECK_CODE(pshm_lock_acquire_any(lock_of(segment)), shared->abandoned ? PSHM_EOWNERDIED : 0);
+}
+
+static void release_lock(void) { CHECK_OK(pshm_lock_release(lock_of(segment))); }
+
+static void *directory_mutex(void) { return (void *)(uintptr_t)pshm__directory_of(segment)->mutex; }
+
+static void hold_directory(void) { CHECK_OK(pshm__os_mutex_try(directory_mutex())); }
+static void release_directory(void) { CHECK_OK(pshm__os_mutex_unlock(directory_mutex())); }
+
 static const scenario segment_scenarios[] = {
     {"create", PSHM_PERSISTENT, ABSENT, NONE, false, NULL, .run = create},
     {"create, last out", PSHM_LAST_OUT, ABSENT, NONE, false, NULL, .run = create},
@@ -395,21 +406,27 @@ static const scenario segment_scenarios[] = {
     {"open", PSHM_PERSISTENT, OBSERVED, JOINED, false, NULL, .run = open_alive},
     {"open after a death", PSHM_LAST_OUT, DEAD, NONE, false, NULL, .run = open_dead},
     {"new array", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = add_array},
+    {"new array, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, add_array, NOTHING,
+     hold_directory, release_directory},
     {"new array after a death", PSHM_LAST_OUT, OBSERVED, ADDING, false, attach, .run = add_array},
     {"new value", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = add_value},
     {"new lock", PSHM_PERSISTENT, OBSERVED, NONE, false, attach, .run = add_lock},
     {"acquire", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = acquire},
-    {"acquire, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, .run = acquire},
+    {"acquire, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, acquire, NOTHING, hold_lock,
+     release_lock},
     {"acquire, nested", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = acquire_nested},
     {"acquire, told", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = acquire_and_be_told},
     {"acquire, forked", PSHM_LAST_OUT, OBSERVED, NONE, false, attach_and_fork, .run = acquire},
     {"fork", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = fork_child},
     {"try", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = try_acquire},
     {"timed", PSHM_LAST_OUT, OBSERVED, NONE, false, attach, .run = timed_acquire},
-    {"timed, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, .run = timed_acquire},
-    {"await, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, .run = await_lock},
+    {"timed, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, timed_acquire, NOTHING,
+     hold_lock, release_lock},
+    {"await, waiting", PSHM_LAST_OUT, OBSERVED, NONE, true, attach, await_lock, NOTHING, hold_lock,
+     release_lock},
     {"repair", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = repair},
-    {"await repair, waiting", PSHM_LAST_OUT, OBSERVED, HOLDING, true, attach, .run = await_repair},
+    {"await repair, waiting", PSHM_LAST_OUT, OBSERVED, HOLDING, true, attach, await_repair, NOTHING,
+     hold_lock, release_lock},
     {"repair given up", PSHM_LAST_OUT, OBSERVED, HOLDING, false, attach, .run = give_up_repair},
     {"repair what is good", PSHM_LAST_OUT, OBSERVED, NONE, false, attach,
      .run = repair_what_is_good},

@@ -109,13 +109,12 @@ static bool is_done_before_it_sleeps(void) {
     return hears('d');
 }
 
-/* The victim runs, and stops at its step. Where it waits for a lock, we give it that. */
+/* The victim runs, and stops at its step. Where it waits, we give it what it waits for. */
 static void run_victim(void) {
     victim = spawn(be_victim);
     await("r");
     if (current->contended)
-        CHECK_CODE(pshm_lock_acquire_any(lock_of(segment)),
-                   shared->abandoned ? PSHM_EOWNERDIED : 0);
+        current->hold();
     if (current->state == ALONE) {
         CHECK_OK(pshm_segment_close(segment));
         segment = NULL;
@@ -124,7 +123,7 @@ static void run_victim(void) {
     if (current->contended) {
         await("bv");
         AWAIT(is_asleep(victim));
-        CHECK_OK(pshm_lock_release(lock_of(segment)));
+        current->help();
     }
     if (way == WAITING) {
         await("s");

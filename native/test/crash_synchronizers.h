@@ -339,10 +339,10 @@ static const pshm__rwlock *rwlock_state(void) {
     return (const pshm__rwlock *)(const void *)rwlock->sync.events;
 }
 
-/* Than the cell: by the victim or a corpse. */
-static bool is_written_by_another(void) {
-    const uint64_t writer = rwlock_state()->writer;
-    return writer != 0 && writer >> 32 != segment->number;
+/* By the victim or a corpse: neither by the cell nor by the rival, which may be at it just now. */
+static bool is_written_by_a_victim(void) {
+    const pid_t pid = (pid_t)(rwlock_state()->holder.thread >> 32);
+    return rwlock_state()->writer != 0 && pid != getpid() && pid != second;
 }
 
 static void look_at_rwlock(bool done_before) {
@@ -521,7 +521,9 @@ static void see_truth(bool waited_before) {
     const bool awaits = second_does == 0;
     switch (current->about) {
     case SEMAPHORE: truth.total = permits_of()->total; break;
-    case RWLOCK: truth.abandoned = rwlock_state()->abandoned != 0 || is_written_by_another(); break;
+    case RWLOCK:
+        truth.abandoned = rwlock_state()->abandoned != 0 || is_written_by_a_victim();
+        break;
     default: break;
     }
     switch (current->about) {

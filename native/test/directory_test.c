@@ -277,7 +277,7 @@ static void die_half_way(void *argument) {
     CHECK_OK(pshm_segment_open(name_of("half"), NULL, &segment));
     uint8_t *base = (uint8_t *)segment->base;
     pshm__directory *directory = (void *)(base + PSHM_DIRECTORY_OFFSET);
-    CHECK_OK(pshm__os_mutex_lock(directory->mutex, -1));
+    CHECK_OK(pshm__os_mutex_try(directory->mutex));
     memset(base + segment->heap_offset + directory->heap_used, 0x5a, sizeof(pshm__object));
     raise(SIGKILL);
 }

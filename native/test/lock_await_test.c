@@ -49,14 +49,14 @@ static pshm_lock_info inspect(void) {
 /* ---- steps ---- */
 
 typedef struct page {
-    atomic_int step, stopped, go, held, done;
+    atomic_int step, armed, stopped, go, held, done;
     int64_t plain[2]; /* guarded by the lock: two that must stay equal */
     atomic_long turns[8];
 } page;
 
 static page *shared;
 
-/* Before this step the thread does `at_step`. */
+/* Before this step the thread does `at_step`, once that is armed. */
 static _Thread_local const char *stops_before;
 static _Thread_local int stops_after; /* so many that it passes */
 static void (*at_step)(void);
@@ -64,7 +64,7 @@ static void (*at_step)(void);
 #ifdef PSHM_KILL_POINTS
 void pshm__at_kill_point(const pshm__kill_point *point, uint64_t at) {
     (void)at;
-    if (stops_before != NULL && strcmp(point->function, "await_mutex") == 0 &&
+    if (stops_before != NULL && shared->armed && strcmp(point->function, "await_mutex") == 0 &&
         strcmp(point->step, stops_before) == 0 && stops_after-- == 0)
         at_step();
 }
@@ -396,11 +396,10 @@ static void shouldBeToldThatTheOwnerDied(void) {
     end();
 }
 
-/* How the victim goes on, and where. */
+/* Where the victim is stopped when it has been woken. */
 typedef struct victim {
     const char *before;
     int passes;
-    bool other_awaits;
 } victim;
 
 static void be_victim(void *argument) {
@@ -413,29 +412,36 @@ static void be_victim(void *argument) {
     CHECK_OK(pshm_segment_close(segment));
 }
 
-static void be_other(void *argument) {
-    const victim *self = argument;
+static void be_other(void *unused) {
+    (void)unused;
     join();
-    CHECK_OK(self->other_awaits ? pshm_lock_await(lock, endless, NULL) : pshm_lock_acquire(lock));
+    CHECK_OK(pshm_lock_acquire(lock));
     shared->done++;
     CHECK_OK(pshm_lock_release(lock));
     CHECK_OK(pshm_segment_close(segment));
 }
 
-/* The kernel wakes the one that sleeps longest. It is killed before it has acted on that: at the
- * look after it, before it takes the mutex, and before it says that others wait. */
+/* Both sleep on the lock, the victim first, which the kernel wakes first, and we hold it. */
+static void begin_with(const victim *first, pid_t *one, pid_t *other) {
+    begin();
+    shared->done = shared->armed = shared->stopped = shared->go = 0;
+    CHECK_OK(pshm_lock_acquire(lock));
+    *one = start(be_victim, (void *)(uintptr_t)first);
+    await_sleepers(1, *one);
+    *other = start(be_other, NULL);
+    await_sleepers(2, *other);
+    AWAIT(state_of(*one) == 'S'); /* again: the other has joined */
+    shared->armed = 1;
+}
+
+/* It is killed before it has acted on its wake-up: at the look after it, before it takes the mutex,
+ * and before it says that others wait. */
 static void shouldWakeAnotherWhenTheOneThatWasWokenIsKilled(void) {
-    static const victim victims[] = {{"mark", 1, false}, {"mark", 1, true},  {"try", 0, false},
-                                     {"try", 0, true},   {"mark", 2, false}, {"mark", 2, true}};
+    static const victim victims[] = {{"mark", 0}, {"try", 0}, {"mark", 1}};
+    pid_t one, other;
     at_step = die;
     for (size_t i = 0; i < sizeof(victims) / sizeof(victims[0]); i++) {
-        begin();
-        shared->done = 0;
-        CHECK_OK(pshm_lock_acquire(lock));
-        pid_t one = start(be_victim, (void *)(uintptr_t)&victims[i]);
-        await_sleepers(1, one);
-        pid_t other = start(be_other, (void *)(uintptr_t)&victims[i]);
-        await_sleepers(2, other);
+        begin_with(&victims[i], &one, &other);
         CHECK_OK(pshm_lock_release(lock));
         CHECK_EQ(wait_for(one), SIGKILL);
         CHECK_JOIN(other);
@@ -445,30 +451,39 @@ static void shouldWakeAnotherWhenTheOneThatWasWokenIsKilled(void) {
     }
 }
 
-/* Another takes the mutex from under the one that was woken, and gives it back: with the bit. */
+/* Another takes the mutex from under the one that was woken, and gives it back: it wakes nobody. */
 static void shouldNotForgetTheOthersWhenOvertaken(void) {
-    static const victim slow[] = {{"try", 0, false}, {"try", 0, true}};
+    static const victim slow = {"try", 0};
+    pid_t one, other;
     at_step = rest;
-    for (int i = 0; i < 2; i++) {
-        begin();
-        shared->done = shared->stopped = shared->go = 0;
-        CHECK_OK(pshm_lock_acquire(lock));
-        pid_t one = start(be_victim, (void *)(uintptr_t)&slow[i]);
-        await_sleepers(1, one);
-        pid_t other = start(be_other, (void *)(uintptr_t)&slow[i]);
-        await_sleepers(2, other);
-        CHECK_OK(pshm_lock_release(lock));
-        AWAIT(shared->stopped == 1);
-        CHECK_OK(pshm_lock_try_acquire(lock)); /* nobody has died */
-        CHECK_EQ(inspect().deaths, 0);
-        CHECK_OK(pshm_lock_release(lock));
-        CHECK_JOIN(other);
-        CHECK_EQ(shared->done, 1);
-        shared->go = 1;
-        CHECK_JOIN(one);
-        CHECK_EQ(shared->done, 2);
-        end();
-    }
+    begin_with(&slow, &one, &other);
+    CHECK_OK(pshm_lock_release(lock));
+    AWAIT(shared->stopped == 1);
+    CHECK_OK(pshm_lock_try_acquire(lock)); /* nobody has died */
+    CHECK_EQ(inspect().deaths, 0);
+    CHECK_OK(pshm_lock_release(lock));
+    shared->go = 1;
+    CHECK_JOIN(one);
+    CHECK_JOIN(other);
+    CHECK_EQ(shared->done, 2);
+    end();
+}
+
+/* It is overtaken before it has said that it waits, and killed: nobody knows of those that sleep
+ * then, but they are told of its death. */
+static void shouldNotForgetTheOthersWhenOvertakenAndKilled(void) {
+    static const victim slow = {"mark", 0};
+    pid_t one, other;
+    at_step = rest;
+    begin_with(&slow, &one, &other);
+    CHECK_OK(pshm_lock_release(lock));
+    AWAIT(shared->stopped == 1);
+    CHECK_OK(pshm_lock_try_acquire(lock));
+    kill_child(one);
+    CHECK_OK(pshm_lock_release(lock));
+    CHECK_JOIN(other);
+    CHECK_EQ(shared->done, 1);
+    end();
 }
 
 /* ---- storms ---- */
@@ -627,6 +642,7 @@ static void run_all(void) {
 #ifdef PSHM_KILL_POINTS
     RUN(shouldWakeAnotherWhenTheOneThatWasWokenIsKilled);
     RUN(shouldNotForgetTheOthersWhenOvertaken);
+    RUN(shouldNotForgetTheOthersWhenOvertakenAndKilled);
 #endif
     RUN(shouldCountExactlyInTheRain);
     RUN(shouldGoOnWhenWorkersAreKilled);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The sentry: a thread of a process in which threads wait for synchronizers, from the first wait to
- * the end of the process. It watches the participants of their segments, and notifies all that wait
- * there when one has ended (wait.c). Who it was, and what it held, is asked of the kernel's locks
- * by those that wait; so watching one too many does no harm, and neither does telling twice.
+ * The sentry: a thread of a process in which threads wait for synchronizers or sleep on a mutex,
+ * from the first wait to the end of the process. It watches the participants of their segments, and
+ * notifies all that wait there when one has ended (wait.c, mutex.c). Who it was, and what it held,
+ * is asked of the kernel's locks by those that wait; so watching one too many does no harm, and
+ * neither does telling twice.
  *
  * How it knows an end, and why it is never wrong, is said in watch.c. A thread of the library's own
  * is needed since a thread that sleeps on a futex cannot wait for the end of a process as well.

@@ -57,9 +57,8 @@ import java.util.function.Supplier;
  * <p><b>Close.</b> A lock from {@link #create} or {@link #attach(String)} has a segment of its own,
  * which {@link #close} closes. For one that lives in a segment of the caller's, {@code close} does
  * nothing: the segment's close ends it. Then every method throws {@link ClosedException}; threads
- * that wait get it too, at once if they wait interruptibly or are virtual, otherwise when the lock
- * becomes free. Nobody holds a lock whose segment is closed, so an {@link #unlock} after a wait
- * that a close has ended throws it as well.
+ * that wait get it too, at once. Nobody holds a lock whose segment is closed, so an {@link #unlock}
+ * after a wait that a close has ended throws it as well.
  *
  * <p><b>Serialization.</b> A lock travels as a handle, with its repair handler, if that is
  * serializable as well.

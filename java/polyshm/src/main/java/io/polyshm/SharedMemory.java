@@ -507,9 +507,8 @@ public final class SharedMemory implements AutoCloseable, Serializable {
 
     /**
      * Ends this object's part in the segment; see the class comment. Does nothing if it is closed
-     * already. Threads of this JVM that wait for a lock of the segment get {@link ClosedException}:
-     * interruptible waits at once, others when the lock becomes free. Those that wait for anything
-     * else get it at once, and permits that this participant holds are given back.
+     * already. Threads of this JVM that wait for anything in the segment get {@link
+     * ClosedException} at once, and permits that this participant holds are given back.
      *
      * @throws LockHeldException if a thread of this JVM holds a lock of the segment; nothing has
      *     changed then

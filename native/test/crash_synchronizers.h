@@ -642,7 +642,11 @@ static void run_cell_of_them(void) {
         case EVENT: set_event(); break;
         case LATCH: count_down(); break;
         case BARRIER: arrive(); break;
-        default: help_those_who_wait();
+        default:
+            while (!hears('d')) { /* it may have slept on its way to the condition */
+                help_those_who_wait();
+                nanosleep(&nap, NULL);
+            }
         }
     }
     await("d");

@@ -27,9 +27,11 @@
  * is set, so that no death before that matters to it. The model is native/model/mutex.pml.
  *
  * What this leaves open: the death of a thread whose process lives, within one of our functions,
- * which only another thread's exec can cause; and a process that ends in order while one of its
- * threads waits: it gives up its slot a moment before its end, and one that comes to wait in that
- * moment does not have it watched.
+ * which only another thread's exec can cause. A process that has closed the segment, or is about to
+ * end in order, and is killed while one of its threads is still about to wake another: those that
+ * began to wait after it had given up its slot do not have it watched. And a process that is killed
+ * when a child that it made around the C library's fork has its descriptors still: its end is told
+ * with that child's, or its exec.
  */
 #include "internal.h"
 

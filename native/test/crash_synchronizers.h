@@ -469,6 +469,19 @@ static bool is_signalled(void) {
     return false;
 }
 
+/* It has said so under the lock, which those who signal take. */
+static bool rival_waits_for_signal(void) {
+    uint64_t cursor = 0;
+    pshm_participant_info info;
+    while (pshm_segment_next_participant(segment, &cursor, &info) == 1) {
+        const pshm__stake *stake = &condition_stakes()[info.slot];
+        if (info.pid == second && pshm__participant_lives(segment, info.slot, stake->number) &&
+            (uint32_t)stake->amount != 0)
+            return true;
+    }
+    return false;
+}
+
 static void look_at_condition(bool done_before) {
     (void)done_before;
     help_those_who_wait();
@@ -643,10 +656,9 @@ static void run_cell_of_them(void) {
         case LATCH: count_down(); break;
         case BARRIER: arrive(); break;
         default:
-            while (!hears('d')) { /* it may have slept on its way to the condition */
-                help_those_who_wait();
+            while (!hears('d') && !rival_waits_for_signal()) /* it may sleep on its way there */
                 nanosleep(&nap, NULL);
-            }
+            help_those_who_wait();
         }
     }
     await("d");
